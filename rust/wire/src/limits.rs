@@ -1,0 +1,24 @@
+//! Limits against hostile files, each with its reason.
+
+/// Dimensions of a tensor. TensorFlow's own shapes hold no more.
+pub const MAX_RANK: usize = 254;
+
+/// Data shards of a bundle. Known jobs write up to a few thousand; the table of open shards must not grow
+/// with a number that costs its author five bytes.
+pub const MAX_SHARDS: u32 = 1 << 20;
+
+/// Steps of the check that the slices of a partitioned tensor tile it. A hundred thousand slices of a
+/// matrix take a two-thousandth of it; only a file made to be slow needs more.
+pub const MAX_TILING_STEPS: u64 = 1 << 30;
+
+/// How deep groups of unknown fields may nest in a message: protobuf's own limit.
+pub const MAX_GROUP_DEPTH: usize = 100;
+
+/// How deep messages may nest in the text format: protobuf's own limit.
+pub const MAX_TEXT_DEPTH: usize = 100;
+
+/// The longest output that Snappy can encode in `compressed` bytes: 64 bytes for each 3-byte copy, rounded
+/// up, and a constant for very short inputs.
+pub fn max_snappy_output(compressed: usize) -> u64 {
+    compressed as u64 * 22 + 64
+}

@@ -1,0 +1,165 @@
+//! The protobuf wire format, field by field, without a message type.
+//!
+//! For the small messages of which there are very many (bundle entries), and for large ones that are taken
+//! apart only as far as asked. Like TensorFlow's own parser it passes over unknown fields, and over a known
+//! number with another wire type.
+
+use crate::limits::MAX_GROUP_DEPTH;
+use crate::varint::{Cursor, Short};
+use std::fmt;
+
+/// A field's value as the wire has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// Wire type 0.
+    Varint(u64),
+    /// Wire type 1.
+    Fixed64(u64),
+    /// Wire type 2: bytes, a string, a message or a packed list.
+    Len(&'a [u8]),
+    /// Wire type 5.
+    Fixed32(u32),
+}
+
+/// Why bytes are no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// A length or a number is cut or too long.
+    Short(Short),
+    /// A tag with field number 0, or a wire type that does not exist.
+    Tag(u64),
+    /// A group that does not end, ends twice or nests too deep.
+    Group,
+}
+
+impl From<Short> for Malformed {
+    fn from(short: Short) -> Self {
+        Self::Short(short)
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(short) => write!(f, "not a protobuf message: {short}"),
+            Self::Tag(tag) => write!(f, "not a protobuf message: no field has the tag {tag}"),
+            Self::Group => f.write_str("not a protobuf message: a group is not closed"),
+        }
+    }
+}
+
+/// The fields of a message, in the order of the wire.
+pub struct Fields<'a>(Cursor<'a>);
+
+/// The fields of `message`.
+pub fn fields(message: &[u8]) -> Fields<'_> {
+    Fields(Cursor::new(message))
+}
+
+impl<'a> Fields<'a> {
+    /// The next field. Groups, which none of the formats use, are passed over.
+    pub fn next_field(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
+        let mut depth = 0;
+        while !self.0.is_empty() {
+            let tag = self.0.varint64()?;
+            let number = u32::try_from(tag >> 3).map_err(|_| Malformed::Tag(tag))?;
+            if number == 0 || number >= 1 << 29 {
+                return Err(Malformed::Tag(tag));
+            }
+            let value = match tag & 7 {
+                0 => Value::Varint(self.0.varint64()?),
+                1 => Value::Fixed64(u64::from_le_bytes(self.0.array()?)),
+                2 => {
+                    let len = self.0.varint64()?;
+                    let len = usize::try_from(len).map_err(|_| Short::End)?;
+                    Value::Len(self.0.take(len)?)
+                }
+                3 if depth < MAX_GROUP_DEPTH => {
+                    depth += 1;
+                    continue;
+                }
+                4 if depth > 0 => {
+                    depth -= 1;
+                    continue;
+                }
+                3 | 4 => return Err(Malformed::Group),
+                5 => Value::Fixed32(u32::from_le_bytes(self.0.array()?)),
+                _ => return Err(Malformed::Tag(tag)),
+            };
+            if depth == 0 {
+                return Ok(Some((number, value)));
+            }
+        }
+        if depth == 0 { Ok(None) } else { Err(Malformed::Group) }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u32, Value<'a>), Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_field().transpose()
+    }
+}
+
+/// The varints of a packed list.
+pub fn packed_varints(bytes: &[u8]) -> impl Iterator<Item = Result<u64, Malformed>> + '_ {
+    let mut cursor = Cursor::new(bytes);
+    std::iter::from_fn(move || {
+        (!cursor.is_empty()).then(|| cursor.varint64().map_err(Malformed::from))
+    })
+    .fuse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_wire_type() {
+        let bytes =
+            [0x08, 0x96, 0x01, 0x11, 1, 0, 0, 0, 0, 0, 0, 0, 0x1a, 2, b'h', b'i', 0x25, 4, 0, 0, 0];
+        let all: Vec<_> = fields(&bytes).collect::<Result<_, _>>().unwrap();
+        assert_eq!(
+            all,
+            [
+                (1, Value::Varint(150)),
+                (2, Value::Fixed64(1)),
+                (3, Value::Len(b"hi")),
+                (4, Value::Fixed32(4))
+            ]
+        );
+    }
+
+    #[test]
+    fn groups_are_passed_over() {
+        // field 1: group { field 2: 5; group { } } then field 3: 7
+        let all: Vec<_> =
+            fields(&[0x0b, 0x10, 5, 0x13, 0x14, 0x0c, 0x18, 7]).collect::<Result<_, _>>().unwrap();
+        assert_eq!(all, [(3, Value::Varint(7))]);
+        assert_eq!(fields(&[0x0b]).next(), Some(Err(Malformed::Group)));
+        assert_eq!(fields(&[0x0c]).next(), Some(Err(Malformed::Group)));
+        assert_eq!(fields(&[0x0b; 101]).next(), Some(Err(Malformed::Group)));
+    }
+
+    #[test]
+    fn what_is_no_message() {
+        assert_eq!(fields(&[0x00]).next(), Some(Err(Malformed::Tag(0))));
+        assert_eq!(fields(&[0x0e]).next(), Some(Err(Malformed::Tag(14))));
+        assert_eq!(fields(&[0x0a, 5, 1]).next(), Some(Err(Malformed::Short(Short::End))));
+        assert_eq!(
+            fields(&[0x0a, 5]).next().unwrap().unwrap_err().to_string(),
+            "not a protobuf message: the bytes end too early"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn always_comes_to_an_end(bytes: Vec<u8>) {
+            let seen = fields(&bytes).take_while(Result::is_ok).count();
+            prop_assert!(seen <= bytes.len());
+            prop_assert!(packed_varints(&bytes).take_while(Result::is_ok).count() <= bytes.len());
+        }
+    }
+}
