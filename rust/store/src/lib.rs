@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Tensors in files: V2 bundles, their shards mapped or read, partitioned tensors put together.
+//!
+//! ```text
+//! bundle     opens an index, finds entries, lists them          read       a tensor's bytes
+//! listing    every tensor of a bundle                           partition  a tensor from its slices
+//! shard      one data file, mapped or read when first touched   checksum   what was checked already
+//! source map buffer lazy parallel                               files, memory, threads
+//! ```
+//!
+//! A [`Bundle`] is immutable and shared without locks; what it opens on the way (blocks, shards) is set
+//! once, by whoever comes first, so that it also survives a `fork` at any moment.
+
+mod buffer;
+mod bundle;
+mod checksum;
+mod error;
+mod lazy;
+mod listing;
+mod map;
+mod parallel;
+mod partition;
+mod read;
+mod runs;
+mod shard;
+mod source;
+
+pub use bundle::{Bundle, Found, Options, data_path, index_path};
+pub use error::{Error, Result};
+pub use listing::{Info, Listing, Part};
+pub use read::{ReadOptions, Tensor, Value};

@@ -22,3 +22,9 @@ pub const MAX_TEXT_DEPTH: usize = 100;
 pub fn max_snappy_output(compressed: usize) -> u64 {
     compressed as u64 * 22 + 64
 }
+
+/// Bytes of all names in a block of an index. A name shares its beginning with the one before it, so a few
+/// bytes can stand for a long name; real names are some four times as long as what is stored of them.
+pub fn max_name_bytes(block_len: usize) -> usize {
+    block_len.saturating_mul(64).saturating_add(1 << 16)
+}

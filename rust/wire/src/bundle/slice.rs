@@ -92,7 +92,7 @@ impl Region {
 
     /// How many elements.
     pub fn elements(&self) -> u64 {
-        self.len.iter().product()
+        if self.len.contains(&0) { 0 } else { self.len.iter().product() }
     }
 }
 
@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn keys_of_the_format() {
-        let cases: &[(&[u8], &[(i64, Option<i64>)], &[u8])] = &[
+        type Case = (&'static [u8], &'static [(i64, Option<i64>)], &'static [u8]);
+        let cases: &[Case] = &[
             (b"w", &[(0, Some(2)), (0, None)], b"\x00\x77\x00\x01\x01\x02\x80\x82\x80\x7f"),
             (b"w", &[(2, Some(2)), (0, None)], b"\x00\x77\x00\x01\x01\x02\x82\x82\x80\x7f"),
             (b"v", &[(0, None), (0, Some(1))], b"\x00\x76\x00\x01\x01\x02\x80\x7f\x80\x81"),

@@ -85,7 +85,7 @@ mod tests {
         let (top, bottom) = (region(&[0, 0], &[2, 6]), region(&[2, 0], &[2, 6]));
         assert_eq!(check(&[top.clone(), bottom.clone()]), Ok(()));
         assert_eq!(
-            check(&[top.clone()]).unwrap_err().to_string(),
+            check(std::slice::from_ref(&top)).unwrap_err().to_string(),
             "slice list: 1 slices cover 12 of 24 elements: some are missing"
         );
         let twice = check(&[top.clone(), bottom, top.clone()]).unwrap_err().to_string();

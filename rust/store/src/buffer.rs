@@ -1,0 +1,80 @@
+//! Memory for tensors that are copied: zeroed, aligned for every element type, never an abort.
+
+use bytes::Bytes;
+use memmap2::MmapMut;
+use std::io;
+
+/// From here on memory comes straight from the system, which gives it back as soon as the array dies.
+const LARGE: usize = 1 << 20;
+
+/// What NumPy aligns to, and more than any element needs.
+const ALIGN: usize = 64;
+
+/// Zeroed bytes on a boundary of 64.
+pub(crate) struct Buffer {
+    memory: Memory,
+    start: usize,
+    len: usize,
+}
+
+enum Memory {
+    Heap(Vec<u8>),
+    Pages(MmapMut),
+}
+
+impl Buffer {
+    /// `len` zeros, or the error that there is no memory for them.
+    pub(crate) fn zeroed(len: usize) -> io::Result<Self> {
+        if len >= LARGE {
+            let pages = MmapMut::map_anon(len)?;
+            // Fewer page faults where the system has large pages to give; it may decline.
+            #[cfg(target_os = "linux")]
+            let _ = pages.advise(memmap2::Advice::HugePage);
+            return Ok(Self { memory: Memory::Pages(pages), start: 0, len });
+        }
+        let heap = vec![0; len + ALIGN];
+        let start = heap.as_ptr().align_offset(ALIGN).min(ALIGN);
+        Ok(Self { memory: Memory::Heap(heap), start, len })
+    }
+
+    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
+        let all: &mut [u8] = match &mut self.memory {
+            Memory::Heap(heap) => heap,
+            Memory::Pages(pages) => pages,
+        };
+        all.get_mut(self.start..self.start + self.len).unwrap_or_default()
+    }
+
+    /// The bytes, from now on read-only and shared.
+    pub(crate) fn freeze(self) -> io::Result<Bytes> {
+        let all = match self.memory {
+            Memory::Heap(heap) => Bytes::from(heap),
+            Memory::Pages(pages) => Bytes::from_owner(pages.make_read_only()?),
+        };
+        Ok(all.slice(self.start..self.start + self.len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligned_and_zero() {
+        for len in [0, 1, 63, 64, 1000, LARGE - 1, LARGE, LARGE + 1] {
+            let mut buffer = Buffer::zeroed(len).unwrap();
+            assert_eq!(buffer.as_mut().len(), len);
+            assert!(buffer.as_mut().iter().all(|&byte| byte == 0));
+            buffer.as_mut().fill(7);
+            let bytes = buffer.freeze().unwrap();
+            assert_eq!(bytes.len(), len);
+            assert_eq!(bytes.as_ptr() as usize % ALIGN, 0);
+            assert!(bytes.iter().all(|&byte| byte == 7));
+        }
+    }
+
+    #[test]
+    fn no_memory_is_an_error() {
+        assert!(Buffer::zeroed(1 << 60).is_err());
+    }
+}

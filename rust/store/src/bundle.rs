@@ -1,0 +1,219 @@
+//! A V2 bundle: one index, any number of shards.
+//!
+//! ```text
+//! <prefix>.index                      a table: header and entries
+//! <prefix>.data-%05d-of-%05d          the shards
+//! ```
+
+use crate::checksum::{EntryId, Verified};
+use crate::lazy::Lazy;
+use crate::shard::Shard;
+use crate::source::File;
+use crate::{Error, Listing, Result};
+use once_cell::race::OnceBox;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tensorbundle_wire::Fault;
+use tensorbundle_wire::bundle::{Entry, Header};
+use tensorbundle_wire::table::{Block, Table};
+
+/// How a bundle is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Map the shards, so that tensors are views of them. The caller promises that the files are not changed
+    /// in place or cut short while the bundle or a view of it lives. `false` reads instead.
+    pub mmap: bool,
+    /// Check every tensor's checksum when it is first read.
+    pub verify: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { mmap: true, verify: false }
+    }
+}
+
+/// An open bundle.
+pub struct Bundle {
+    prefix: PathBuf,
+    options: Options,
+    table: Table<File>,
+    header: Header,
+    blocks: Lazy<Block>,
+    shards: Lazy<Shard>,
+    verified: Verified,
+    listing: OnceBox<Arc<Listing>>,
+}
+
+/// A tensor's entry, found in the index.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// What the index says of it.
+    pub entry: Entry,
+    pub(crate) id: EntryId,
+}
+
+/// The path of a bundle's index.
+pub fn index_path(prefix: &Path) -> PathBuf {
+    with_suffix(prefix, ".index")
+}
+
+/// The path of a bundle's shard `i` of `n`.
+pub fn data_path(prefix: &Path, i: u32, n: u32) -> PathBuf {
+    with_suffix(prefix, &format!(".data-{i:05}-of-{n:05}"))
+}
+
+fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
+    let mut path = OsString::from(prefix);
+    path.push(suffix);
+    path.into()
+}
+
+/// What stands before every slice key; a tensor's name hardly ever.
+const SLICE_KEY: u8 = 0;
+
+impl Bundle {
+    /// Opens the bundle `prefix`: reads the footer, the index block and the block that holds the header.
+    pub fn open(prefix: &Path, options: Options) -> Result<Self> {
+        let path = index_path(prefix);
+        let file = File::open(&path)
+            .map_err(|error| Error::io(&path, error, "the index of the checkpoint"))?;
+        let table = Table::open(file).map_err(|error: Error| error.in_file(&path))?;
+        let first = table.load(0).map_err(|error| match table.block_count() {
+            0 => Fault::corrupt("bundle header", "the index holds no entries, not even its header")
+                .into(),
+            _ => error,
+        });
+        let first = first.map_err(|error| error.in_file(&path))?;
+        let header = read_header(&first).map_err(|fault| Error::fault(&path, fault.at(0)))?;
+        let blocks = Lazy::new(table.block_count());
+        let kept = blocks.get_or_try(0, || Ok::<_, std::convert::Infallible>(first));
+        debug_assert!(kept.is_ok());
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            options,
+            verified: Verified::new(table.block_count()),
+            blocks,
+            shards: Lazy::new(header.num_shards as usize),
+            table,
+            header,
+            listing: OnceBox::new(),
+        })
+    }
+
+    /// The prefix it was opened with.
+    pub fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
+    /// How it was opened.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// What it says of itself.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The path of shard `i`, whether it is there or not.
+    pub fn shard_path(&self, i: u32) -> PathBuf {
+        data_path(&self.prefix, i, self.header.num_shards)
+    }
+
+    /// Finds a tensor. Touches one block of the index.
+    pub fn find(&self, name: &[u8]) -> Result<Option<Found>> {
+        match name.first() {
+            None => Ok(None), // the header's key
+            // A slice's key is no tensor's name, unless no partitioned tensor knows of it.
+            Some(&SLICE_KEY) if !self.listing()?.contains(name) => Ok(None),
+            _ => self.find_key(name).map_err(|error| error.for_tensor(name)),
+        }
+    }
+
+    /// Finds the entry of a key, which may be a slice's.
+    pub(crate) fn find_key(&self, key: &[u8]) -> Result<Option<Found>> {
+        let Some(i) = self.table.block_of(key) else {
+            return Ok(None);
+        };
+        let block = self.block(i)?;
+        let Some(slot) = block.get(key) else {
+            return Ok(None);
+        };
+        let entry = Entry::parse(&slot.value).map_err(|fault| self.entry_fault(fault, i))?;
+        let id = EntryId { block: i, place: slot.place, block_len: block.byte_len() };
+        Ok(Some(Found { name: key.to_owned(), entry, id }))
+    }
+
+    /// All tensors, in the order of their names. The first call goes over the whole index.
+    pub fn listing(&self) -> Result<&Arc<Listing>> {
+        self.listing.get_or_try_init(|| Ok(Box::new(Arc::new(Listing::read(self)?))))
+    }
+
+    pub(crate) fn block_count(&self) -> usize {
+        self.table.block_count()
+    }
+
+    /// Block `i` of the index.
+    pub(crate) fn block(&self, i: usize) -> Result<&Block> {
+        let block = self.blocks.get_or_try(i, || self.table.load(i));
+        let block = block.map_err(|error| error.in_file(self.table.source().path()))?;
+        block.ok_or_else(|| self.entry_fault(Fault::corrupt("index block", "no such block"), i))
+    }
+
+    /// A fault in an entry of block `i`.
+    pub(crate) fn entry_fault(&self, fault: Fault, i: usize) -> Error {
+        let offset = self.table.handle(i).map_or(0, |handle| handle.offset);
+        Error::fault(self.table.source().path(), fault.at(offset))
+    }
+
+    /// Shard `i`, opened when it is first touched.
+    pub(crate) fn shard(&self, i: u32) -> Result<&Shard> {
+        let n = self.header.num_shards;
+        let open = || {
+            let path = self.shard_path(i);
+            Shard::open(&path, self.options.mmap, self.shard_context(i))
+        };
+        let shard = self.shards.get_or_try(i as usize, open)?;
+        shard.ok_or_else(|| Fault::corrupt("index entry", format!("no shard {i} of {n}")).into())
+    }
+
+    /// Would a tensor in shard `i` be a view of a map? As asked for, unless the system could not map it.
+    pub fn is_mapped(&self, i: u32) -> bool {
+        self.options.mmap && self.shards.get(i as usize).is_none_or(Shard::is_mapped)
+    }
+
+    pub(crate) fn verified(&self) -> &Verified {
+        &self.verified
+    }
+
+    fn shard_context(&self, i: u32) -> String {
+        let n = self.header.num_shards;
+        let mut context =
+            format!("data shard {i} of {n}: all {n} stand beside the index; is the copy complete?");
+        // A merge of bundles, one of them empty, counts more shards than it leaves (FORMAT 3.5).
+        let other =
+            (1..=n.min(64)).filter(|&m| m != n).find(|&m| data_path(&self.prefix, i, m).exists());
+        if let Some(other) = other {
+            context.push_str(&format!(" There is a shard {i} of {other}: of another checkpoint?"));
+        }
+        context
+    }
+}
+
+/// The header is the value of the empty key, which sorts first.
+fn read_header(first: &Block) -> Result<Header, Fault> {
+    let mut entries = first.iter();
+    match entries.next_entry() {
+        Some((b"", value)) => Header::parse(value),
+        Some((key, _)) => Err(Fault::corrupt(
+            "bundle header",
+            format!("the first key is \"{}\", want the empty key", key.escape_ascii()),
+        )
+        .advise("this table is no checkpoint index, or it was put together wrongly")),
+        None => Err(Fault::corrupt("bundle header", "the first block of the index is empty")),
+    }
+}

@@ -1,0 +1,183 @@
+//! A partitioned tensor, put together from its slices (FORMAT 5.4).
+//!
+//! The slices must tile the tensor; each must have an entry of its own, of the same type and of exactly its
+//! shape. Only the slices that the wanted rows touch are looked up and read, whatever shards they are in.
+
+use crate::buffer::Buffer;
+use crate::bundle::{Bundle, Found};
+use crate::parallel::for_bands;
+use crate::read::{ReadOptions, Value};
+use crate::runs::{for_runs, overlaps};
+use crate::shard::Shard;
+use crate::{Error, Result};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::ops::Range;
+use tensorbundle_wire::Fault;
+use tensorbundle_wire::bundle::{Region, Shape, TensorSlice, check_tiling, slice_key};
+use tensorbundle_wire::dtype::Layout;
+
+/// A stored slice that holds some of what is wanted.
+struct Piece<'a> {
+    region: Region,
+    found: Found,
+    shard: &'a Shard,
+    range: Range<u64>,
+}
+
+/// Runs at least this long are read straight into place; shorter ones from a copy of the piece.
+const DIRECT: u64 = 64 << 10;
+
+impl Bundle {
+    pub(crate) fn read_partitioned(&self, whole: &Found, options: &ReadOptions) -> Result<Value> {
+        let at_entry = |fault| self.entry_fault(fault, whole.id.block);
+        let shape = &whole.entry.shape;
+        let regions: Result<Vec<_>, _> =
+            whole.entry.slices.iter().map(|slice| slice.region(shape)).collect();
+        let regions = regions.map_err(at_entry)?;
+        check_tiling(shape, &regions).map_err(at_entry)?;
+        let want = wanted(shape, options.rows.as_ref());
+        let mut pieces = Vec::new();
+        for (slice, region) in whole.entry.slices.iter().zip(regions) {
+            if overlaps(&region, &want) {
+                pieces.push(self.piece(whole, slice, region)?);
+            }
+        }
+        check_overlap(&pieces).map_err(at_entry)?;
+        for piece in &pieces {
+            if whole.entry.dtype.width().is_some() {
+                self.verify(&piece.found, piece.shard, &piece.range, options)?;
+            }
+        }
+        match whole.entry.dtype.layout() {
+            Layout::Fixed { width, .. } => {
+                self.assemble(&pieces, &want, width as u64).map(Value::Raw)
+            }
+            _ => self.assemble_list(&pieces, &want).map(Value::List),
+        }
+    }
+
+    /// Looks up a slice and holds its entry against its tensor's.
+    fn piece(&self, whole: &Found, slice: &TensorSlice, region: Region) -> Result<Piece<'_>> {
+        let at_entry = |fault| self.entry_fault(fault, whole.id.block);
+        let name = || format!("slice {:?} + {:?}", region.start, region.len);
+        let Some(found) = self.find_key(&slice_key(&whole.name, slice))? else {
+            let fault =
+                Fault::corrupt("slice list", format!("{} has no entry in the index", name()));
+            return Err(at_entry(
+                fault.advise("the index is damaged, or a part of the save was lost"),
+            ));
+        };
+        let entry = &found.entry;
+        let bad = |what: String| {
+            let fault = Fault::corrupt("slice entry", format!("{}: {what}", name()));
+            self.entry_fault(fault, found.id.block)
+        };
+        if !entry.slices.is_empty() {
+            return Err(bad("it is partitioned itself".into()));
+        }
+        if entry.dtype != whole.entry.dtype {
+            return Err(bad(format!("type: got {}, want {}", entry.dtype, whole.entry.dtype)));
+        }
+        if entry.shape.dims() != region.len {
+            return Err(bad(format!("shape: got {}, want {:?}", entry.shape, region.len)));
+        }
+        let (shard, range) = self.place(&found)?;
+        Ok(Piece { region, found, shard, range })
+    }
+
+    /// Copies the wanted elements of all pieces into one block of memory, with all cores.
+    fn assemble(&self, pieces: &[Piece<'_>], want: &Region, width: u64) -> Result<Bytes> {
+        let too_large = || self.no_memory(std::io::ErrorKind::OutOfMemory.into());
+        // No more than the pieces hold, and those lie in the shards.
+        let len = usize::try_from(want.elements() * width).map_err(|_| too_large())?;
+        let rows = want.len.first().copied().unwrap_or(1);
+        let row = (len as u64).checked_div(rows).unwrap_or(0) as usize;
+        let mut buffer = Buffer::zeroed(len).map_err(|e| self.no_memory(e))?;
+        for_bands(buffer.as_mut(), row, |first, band| {
+            let mut part = want.clone();
+            if let (Some(start), Some(len)) = (part.start.first_mut(), part.len.first_mut()) {
+                *start += first;
+                *len = (band.len() / row.max(1)) as u64;
+            }
+            pieces.iter().try_for_each(|piece| copy_piece(piece, &part, band, width))
+        })?;
+        buffer.freeze().map_err(|e| self.no_memory(e))
+    }
+
+    /// The same for strings and variants.
+    fn assemble_list(&self, pieces: &[Piece<'_>], want: &Region) -> Result<Vec<Bytes>> {
+        let mut decoded = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            if let Value::List(list) = self.read_piece(&piece.found, &ReadOptions::default())? {
+                decoded.push(list);
+            }
+        }
+        // Each element was there to be decoded, so there is memory for as many again.
+        let mut all = vec![Bytes::new(); want.elements() as usize];
+        for (piece, list) in pieces.iter().zip(&decoded) {
+            for_runs(&piece.region, want, |from, to, n| {
+                let (from, to, n) = (from as usize, to as usize, n as usize);
+                let source = list.get(from..from + n).unwrap_or_default();
+                if let Some(target) = all.get_mut(to..to + n) {
+                    target.clone_from_slice(source);
+                }
+                Ok::<_, Error>(())
+            })?;
+        }
+        Ok(all)
+    }
+}
+
+/// Copies what `want` holds of a piece to its places in `out`.
+fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> Result<()> {
+    let mut whole = None;
+    for_runs(&piece.region, want, |from, to, n| {
+        let (from, len) = (from * width, (n * width) as usize);
+        let to = (to * width) as usize;
+        let out = out.get_mut(to..to + len).unwrap_or_default();
+        if piece.shard.is_mapped() || len as u64 >= DIRECT {
+            return piece.shard.read_into(piece.range.start + from, out);
+        }
+        let bytes = match &whole {
+            Some(bytes) => bytes,
+            None => whole.insert(piece.shard.bytes(&piece.range)?),
+        };
+        let from = from as usize;
+        out.copy_from_slice(bytes.get(from..from + len).unwrap_or_default());
+        Ok(())
+    })
+}
+
+fn wanted(shape: &Shape, rows: Option<&Range<u64>>) -> Region {
+    let mut want = Region::all(shape);
+    if let (Some(rows), Some(start), Some(len)) =
+        (rows, want.start.first_mut(), want.len.first_mut())
+    {
+        *start = rows.start;
+        *len = rows.end - rows.start;
+    }
+    want
+}
+
+/// No two pieces may share bytes: otherwise a small file could stand for a tensor without end.
+fn check_overlap(pieces: &[Piece<'_>]) -> Result<(), Fault> {
+    let mut by_shard: HashMap<_, Vec<&Range<u64>>> = HashMap::new();
+    for piece in pieces {
+        by_shard.entry(piece.found.entry.shard).or_default().push(&piece.range);
+    }
+    for (shard, mut ranges) in by_shard {
+        ranges.sort_by_key(|range| (range.start, range.end));
+        for pair in ranges.windows(2) {
+            if let [before, after] = pair
+                && after.start < before.end
+            {
+                return Err(Fault::corrupt(
+                    "slice list",
+                    format!("two slices share bytes of shard {shard}: {before:?} and {after:?}"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}

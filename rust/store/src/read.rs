@@ -1,0 +1,195 @@
+//! A tensor's bytes: a view of its shard where that can be, a copy where it cannot.
+
+use crate::bundle::{Bundle, Found};
+use crate::shard::Shard;
+use crate::{Error, Result};
+use bytes::Bytes;
+use std::ops::Range;
+use tensorbundle_wire::Fault;
+use tensorbundle_wire::bundle::{ByteOrder, Entry, Shape, parse_strings, parse_variants};
+use tensorbundle_wire::dtype::{DataType, Layout};
+
+/// How a tensor is read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Only these rows: indices of the first dimension.
+    pub rows: Option<Range<u64>>,
+    /// Copy if the bytes do not lie on a multiple of what their elements want.
+    pub aligned: bool,
+    /// Check the checksum of the tensor, or of the slices that are touched. `None`: as the bundle was opened.
+    pub verify: Option<bool>,
+}
+
+/// A tensor that was read.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    /// Type of the elements.
+    pub dtype: DataType,
+    /// Its shape: of the rows, if only some were asked for.
+    pub shape: Shape,
+    /// Byte order of the elements.
+    pub order: ByteOrder,
+    /// The elements.
+    pub value: Value,
+}
+
+/// A tensor's elements, row by row.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// Elements of fixed width, one after another.
+    Raw(Bytes),
+    /// Strings, or serialized VariantTensorDataProtos: one for each element.
+    List(Vec<Bytes>),
+}
+
+/// The byte order of this machine.
+pub(crate) const HOST: ByteOrder =
+    if cfg!(target_endian = "big") { ByteOrder::Big } else { ByteOrder::Little };
+
+impl Bundle {
+    /// Reads a tensor that was found. Checks its range, size and, as asked, its checksum; the checksums of
+    /// strings and variants always.
+    pub fn read(&self, found: &Found, options: &ReadOptions) -> Result<Tensor> {
+        self.read_found(found, options).map_err(|error| error.for_tensor(&found.name))
+    }
+
+    fn read_found(&self, found: &Found, options: &ReadOptions) -> Result<Tensor> {
+        let entry = &found.entry;
+        let shape = match &options.rows {
+            Some(rows) => entry.shape.with_rows(check_rows(&entry.shape, rows)?),
+            None => entry.shape.clone(),
+        };
+        let layout = entry.dtype.layout();
+        if layout == Layout::None {
+            let fault = Fault::unsupported(
+                "index entry",
+                format!("values of type {} cannot be read", entry.dtype),
+            );
+            return Err(self.entry_fault(fault, found.id.block));
+        }
+        let value = if entry.slices.is_empty() {
+            self.read_piece(found, options)?
+        } else {
+            self.read_partitioned(found, options)?
+        };
+        let (value, order) = self.in_readable_order(entry, value)?;
+        Ok(Tensor { dtype: entry.dtype, shape, order, value })
+    }
+
+    /// A tensor, or a slice of one, that is stored as one piece.
+    pub(crate) fn read_piece(&self, found: &Found, options: &ReadOptions) -> Result<Value> {
+        let entry = &found.entry;
+        let (shard, range) = self.place(found)?;
+        let list = match entry.dtype.layout() {
+            Layout::Fixed { unit, .. } => {
+                self.verify(found, shard, &range, options)?;
+                let rows = rows_of(entry, options, range.end - range.start);
+                let range = range.start + rows.start..range.start + rows.end;
+                let bytes = shard.bytes(&range)?;
+                let misaligned = bytes.as_ptr().align_offset(unit) != 0;
+                let copy = options.aligned && misaligned;
+                return Ok(Value::Raw(if copy { shard.copy(&range)? } else { bytes }));
+            }
+            // These are copied before they are looked at: a map may change underneath.
+            Layout::Strings => {
+                let stored = shard.copy(&range)?;
+                parse_strings(&stored, entry.shape.elements(), entry.crc, self.header().order)
+            }
+            Layout::Variants | Layout::None => {
+                parse_variants(&shard.copy(&range)?, entry.shape.elements(), entry.crc)
+            }
+        };
+        let mut list = list.map_err(|fault| data_fault(shard, &range, fault))?;
+        let rows = rows_of(entry, options, list.len() as u64);
+        list.truncate(rows.end as usize);
+        list.drain(..rows.start as usize);
+        Ok(Value::List(list))
+    }
+
+    /// The shard of an entry and the range in it, held against type, shape and the shard's length.
+    pub(crate) fn place(&self, found: &Found) -> Result<(&Shard, Range<u64>)> {
+        let at_entry = |fault| self.entry_fault(fault, found.id.block);
+        if let Some(width) = found.entry.dtype.width() {
+            found.entry.check_size(width).map_err(at_entry)?;
+        }
+        let (shard, range) = found.entry.place(self.header().num_shards).map_err(at_entry)?;
+        let shard = self.shard(shard)?;
+        shard.check(&range)?;
+        Ok((shard, range))
+    }
+
+    /// Checks the checksum of a tensor of fixed width, if that is asked for and was not done before.
+    pub(crate) fn verify(
+        &self,
+        found: &Found,
+        shard: &Shard,
+        range: &Range<u64>,
+        options: &ReadOptions,
+    ) -> Result<()> {
+        let wanted = options.verify.unwrap_or(self.options().verify);
+        if !wanted || self.verified().contains(found.id) {
+            return Ok(());
+        }
+        let (got, want) = (shard.checksum(range)?, found.entry.crc);
+        if got != want {
+            let fault = Fault::corrupt(
+                "tensor data",
+                format!(
+                    "checksum does not match: got {got}, want {want} over {} bytes",
+                    range.end - range.start
+                ),
+            );
+            let advice = "the bytes are damaged, or the shard belongs to another checkpoint";
+            return Err(data_fault(shard, range, fault.advise(advice)));
+        }
+        self.verified().insert(found.id);
+        Ok(())
+    }
+
+    /// NumPy swaps the bytes of its own types. bfloat16 is not one of them: those are swapped here, in a copy.
+    fn in_readable_order(&self, entry: &Entry, value: Value) -> Result<(Value, ByteOrder)> {
+        let order = self.header().order;
+        match value {
+            Value::Raw(bytes) if order != HOST && entry.dtype == DataType::BFLOAT16 => {
+                let mut swapped =
+                    crate::buffer::Buffer::zeroed(bytes.len()).map_err(|e| self.no_memory(e))?;
+                for (to, from) in swapped.as_mut().chunks_exact_mut(2).zip(bytes.chunks_exact(2)) {
+                    to.copy_from_slice(from);
+                    to.reverse();
+                }
+                Ok((Value::Raw(swapped.freeze().map_err(|e| self.no_memory(e))?), HOST))
+            }
+            value => Ok((value, order)),
+        }
+    }
+
+    pub(crate) fn no_memory(&self, error: std::io::Error) -> Error {
+        Error::io(self.prefix(), error, "memory for a tensor")
+    }
+}
+
+/// A fault in a tensor's bytes.
+pub(crate) fn data_fault(shard: &Shard, range: &Range<u64>, fault: Fault) -> Error {
+    Error::fault(shard.path(), fault.at(range.start))
+}
+
+fn check_rows(shape: &Shape, rows: &Range<u64>) -> Result<u64> {
+    let Some(&all) = shape.dims().first() else {
+        return Err(Error::Argument(
+            "rows of a scalar: it has no dimension to take them from".into(),
+        ));
+    };
+    if rows.start > rows.end || rows.end > all {
+        return Err(Error::Argument(format!("rows {} to {} of {all}", rows.start, rows.end)));
+    }
+    Ok(rows.end - rows.start)
+}
+
+/// Where the wanted rows lie in a tensor that is `len` long, in bytes or in elements.
+fn rows_of(entry: &Entry, options: &ReadOptions, len: u64) -> Range<u64> {
+    let all = entry.shape.dims().first().copied().unwrap_or(0);
+    match (&options.rows, len.checked_div(all)) {
+        (Some(rows), Some(row)) => rows.start * row..rows.end * row,
+        _ => 0..len,
+    }
+}

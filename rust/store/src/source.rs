@@ -1,0 +1,94 @@
+//! A file that is read at places.
+
+use crate::{Error, Result};
+use bytes::Bytes;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use tensorbundle_wire::{Fault, table};
+
+/// An open file, and the length it had when it was opened.
+#[derive(Debug)]
+pub(crate) struct File {
+    file: fs::File,
+    path: PathBuf,
+    len: u64,
+}
+
+impl File {
+    /// Opens a regular file. Anything else (a pipe, a device) could block for ever.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let kind = fs::metadata(path)?;
+        if kind.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        if !kind.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let file = fs::File::open(path)?;
+        let len = file.metadata()?.len();
+        Ok(Self { file, path: path.to_owned(), len })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn as_std(&self) -> &fs::File {
+        &self.file
+    }
+
+    /// Fills `out` from `offset` on. The caller has held the range against the length at opening.
+    pub(crate) fn read_into(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let mut done = 0;
+        while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match read_at(&self.file, rest, offset + done as u64) {
+                Ok(0) => {
+                    let fault = Fault::corrupt(
+                        "file",
+                        format!("it ends here, but it had {} bytes when it was opened", self.len),
+                    );
+                    let fault = fault.at(offset + done as u64);
+                    return Err(Error::fault(
+                        &self.path,
+                        fault.advise(
+                            "another process has shortened it: open it again when it is whole",
+                        ),
+                    ));
+                }
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io(&self.path, error, "reading")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl table::Source for File {
+    type Error = Error;
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let mut bytes = vec![0; len];
+        self.read_into(offset, &mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &fs::File, out: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, out, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &fs::File, out: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, out, offset)
+}
