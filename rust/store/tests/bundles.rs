@@ -166,7 +166,7 @@ proptest! {
     ) {
         let dir = TempDir::new().unwrap();
         let elements: u64 = dims.iter().product();
-        let tensor: Vec<u8> = (0..elements).flat_map(|i| (i as u16 * 257).to_le_bytes()).collect();
+        let tensor: Vec<u8> = (0..elements).flat_map(|i| (i as u16).wrapping_mul(257).to_le_bytes()).collect();
         let slices = cut(&dims, &seeds);
         let mut writer = Writer::new(shards);
         writer.add_partitioned(b"w", 17, &dims, &slices);

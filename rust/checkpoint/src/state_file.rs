@@ -1,0 +1,140 @@
+//! The `checkpoint` file of a directory: which checkpoints it holds, the latest one first (FORMAT 1.4).
+//!
+//! ```text
+//! model_checkpoint_path: "ckpt-4"
+//! all_model_checkpoint_paths: "ckpt-3"
+//! all_model_checkpoint_paths: "ckpt-4"
+//! all_model_checkpoint_timestamps: 1795337477.2674108
+//! ```
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use tensorbundle_store::{Error, Result};
+use tensorbundle_wire::Fault;
+use tensorbundle_wire::textproto::{self, Field, Value};
+
+/// CheckpointState.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StateFile {
+    /// The latest checkpoint's prefix, as written: often absolute, on the machine that wrote it.
+    pub latest: Vec<u8>,
+    /// All prefixes, oldest first.
+    pub all: Vec<Vec<u8>>,
+    /// When each was written, in seconds since 1970; empty if it does not say.
+    pub timestamps: Vec<f64>,
+    /// When the last one was kept for good.
+    pub last_preserved: Option<f64>,
+}
+
+const PART: &str = "state file";
+
+/// A state file is a few lines for each checkpoint of a directory; this is room for some hundred thousand.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Reads a state file.
+pub fn read_state_file(path: &Path) -> Result<StateFile> {
+    let io = |error| Error::io(path, error, "the directory's state file");
+    let file = fs::File::open(path).map_err(io)?;
+    let mut text = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(io)?;
+    if text.len() as u64 > MAX_BYTES {
+        let fault = Fault::unsupported(PART, format!("it has more than {MAX_BYTES} bytes"));
+        return Err(Error::fault(path, fault));
+    }
+    parse(&text).map_err(|fault| Error::fault(path, fault))
+}
+
+fn parse(text: &[u8]) -> Result<StateFile, Fault> {
+    let broken = |what: String| {
+        Fault::corrupt(PART, what)
+            .advise("TensorFlow ignores such a file; give the prefix of a checkpoint instead")
+    };
+    let mut state = StateFile::default();
+    let message = textproto::parse(text).map_err(|fault| broken(fault.what().into()))?;
+    for Field { name, line, value } in message.fields {
+        let wrong = || broken(format!("line {line}: {name} has the wrong kind of value"));
+        match name.as_str() {
+            "model_checkpoint_path" => state.latest = string(value).ok_or_else(wrong)?,
+            "all_model_checkpoint_paths" => state.all.push(string(value).ok_or_else(wrong)?),
+            "all_model_checkpoint_timestamps" => {
+                state.timestamps.push(number(&value).ok_or_else(wrong)?);
+            }
+            "last_preserved_timestamp" => {
+                state.last_preserved = Some(number(&value).ok_or_else(wrong)?);
+            }
+            _ => return Err(broken(format!("line {line}: unknown field {name}"))),
+        }
+    }
+    if state.latest.is_empty() {
+        return Err(broken("it names no model_checkpoint_path".into()));
+    }
+    Ok(state)
+}
+
+/// The proto's strings are UTF-8; so are TensorFlow's own.
+fn string(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Text(text) if std::str::from_utf8(&text).is_ok() => Some(text),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Word(word) => word.trim_end_matches(['f', 'F']).parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tensorflow_writes() {
+        let state = parse(
+            b"model_checkpoint_path: \"ckpt-4\"\nall_model_checkpoint_paths: \"ckpt-3\"\n\
+              all_model_checkpoint_paths: \"ckpt-4\"\nall_model_checkpoint_timestamps: 1795337477.2674108\n\
+              all_model_checkpoint_timestamps: 1795337477.2777073\nlast_preserved_timestamp: 1795337476.2454355\n",
+        )
+        .unwrap();
+        assert_eq!(state.latest, b"ckpt-4");
+        assert_eq!(state.all, [b"ckpt-3", b"ckpt-4"]);
+        assert_eq!(state.timestamps, [1_795_337_477.267_410_8, 1_795_337_477.277_707_3]);
+        assert_eq!(state.last_preserved, Some(1_795_337_476.245_435_5));
+    }
+
+    #[test]
+    fn the_last_path_wins() {
+        let state = parse(b"model_checkpoint_path: 'a'\r\nmodel_checkpoint_path: 'b' '-1' # newer")
+            .unwrap();
+        assert_eq!(state.latest, b"b-1");
+    }
+
+    #[test]
+    fn broken() {
+        for (text, what) in [
+            (&b""[..], "it names no model_checkpoint_path"),
+            (b"all_model_checkpoint_paths: \"a\"", "it names no model_checkpoint_path"),
+            (b"model_checkpoint_path: \"a\"\nnew_field: 1", "line 2: unknown field new_field"),
+            (
+                b"model_checkpoint_path: a",
+                "line 1: model_checkpoint_path has the wrong kind of value",
+            ),
+            (
+                b"model_checkpoint_path: \"\xff\"",
+                "line 1: model_checkpoint_path has the wrong kind",
+            ),
+            (
+                b"last_preserved_timestamp: \"1\"",
+                "line 1: last_preserved_timestamp has the wrong kind",
+            ),
+            (b"\xef\xbb\xbfmodel_checkpoint_path: \"a\"", "line 1: want a field's name"),
+        ] {
+            let fault = parse(text).unwrap_err();
+            assert!(fault.what().starts_with(what), "{fault}");
+            assert!(fault.advice().unwrap().contains("give the prefix"));
+        }
+    }
+}
