@@ -1,1 +1,30 @@
-//! Placeholder.
+//! `tensorbundle._native`: thin classes over the Rust core. What users see is `python/tensorbundle`.
+
+mod buffer;
+mod dtypes;
+mod errors;
+mod info;
+mod names;
+mod reader;
+mod rows;
+
+/// The native half of tensorbundle.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::buffer::TensorBuffer;
+    #[pymodule_export]
+    use super::info::{SliceInfo, TensorInfo};
+    #[pymodule_export]
+    use super::reader::Reader;
+
+    /// Of the package.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "its name in Python")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Built without optimisation: not to be measured.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "its name in Python")]
+    const __debug_build__: bool = cfg!(debug_assertions);
+}

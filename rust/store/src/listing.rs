@@ -13,7 +13,7 @@ pub struct Listing {
 }
 
 /// What the index says of a tensor.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     /// Its name: any bytes.
     pub name: Bytes,
@@ -24,7 +24,7 @@ pub struct Info {
 }
 
 /// One slice of a partitioned tensor.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Which part of the tensor.
     pub slice: TensorSlice,

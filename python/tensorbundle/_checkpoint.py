@@ -1,0 +1,245 @@
+"""An open checkpoint: a mapping from tensors' names to arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import _native
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from ._native import TensorInfo
+
+
+def open(  # noqa: A001 - the name users expect, as in gzip.open
+    path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False
+) -> Checkpoint:
+    """Opens a TensorFlow checkpoint (a V2 tensor bundle).
+
+    Reads the end of the index and the block with its header; tensors are read when asked for.
+
+    Args:
+        path: the prefix (``"run/model.ckpt-1000"``), any file of the set (``.index``, ``.meta``,
+            ``.data-…``), a directory with a ``checkpoint`` state file or a single checkpoint, or a
+            SavedModel directory. Taken as it is: ``*``, ``?`` and ``[`` mean nothing in it. A path in a
+            state file that leads out of its directory is looked for beside the state file only.
+        mmap: map the data shards, so that arrays are views of them and nothing is copied. The files
+            must then not be changed in place or cut short while the checkpoint or an array of it
+            lives: the process could see other values, or be ended by ``SIGBUS``. Replacing them by
+            renaming is safe. ``False`` reads the bytes instead, with the same results: for network
+            file systems, and for files that others write to.
+        verify: check each tensor's checksum when it is first read. Strings and variants are always
+            checked, and so is every block of the index; the bytes of other tensors only if asked,
+            because a view does not read them.
+
+    Raises:
+        OSError: with ``errno`` and ``filename``; a missing index is a ``FileNotFoundError``.
+        CorruptionError: the index or the state file is damaged, or is something else.
+        UnsupportedError: a kind of checkpoint that this version cannot read.
+
+    Source: FORMAT 1 (names), 2 (table), 3 (bundle).
+    """
+    return Checkpoint(os.fspath(path), mmap=mmap, verify=verify)
+
+
+class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
+    """A checkpoint as a read-only mapping: names in stored (bytewise) order, to NumPy arrays.
+
+    Made by :func:`tensorbundle.open`. Safe to share between threads and across ``fork``; pickles as
+    its path and options. Arrays outlive it.
+
+    Names that are not UTF-8 hold lone surrogates (``surrogateescape``), as file names do.
+    """
+
+    __slots__ = ("_mmap", "_path", "_reader", "_verify")
+
+    def __init__(self, path: str, *, mmap: bool = True, verify: bool = False) -> None:
+        """See :func:`tensorbundle.open`."""
+        self._path = path
+        self._mmap = mmap
+        self._verify = verify
+        self._reader: _native.Reader | None = _native.Reader.open(path, mmap, verify)
+
+    @property
+    def _open(self) -> _native.Reader:
+        if self._reader is None:
+            raise ValueError(f"checkpoint {self._path!r} is closed")
+        return self._reader
+
+    # The mapping.
+
+    def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
+        """The tensor ``name``, as :meth:`read` gives it."""
+        return self.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in stored order. Goes over the whole index once."""
+        return iter(self._open.names())
+
+    def __len__(self) -> int:
+        """How many tensors. Goes over the whole index once."""
+        return len(self._open)
+
+    def __contains__(self, name: object, /) -> bool:
+        """Is there a tensor ``name``? Touches one block of the index."""
+        return isinstance(name, str) and self._open.contains(name)
+
+    # Tensors.
+
+    def read(
+        self,
+        name: str,
+        *,
+        rows: slice | range | None = None,
+        aligned: bool = False,
+        verify: bool | None = None,
+    ) -> npt.NDArray[Any]:
+        """Reads a tensor, or some rows of it.
+
+        A tensor that is stored in one piece comes as a view of the mapped shard, without a copy,
+        even where its bytes do not lie on a multiple of the element's size (TensorFlow packs them
+        densely): then ``flags.aligned`` is false. Copied are: partitioned tensors (put together from
+        their slices), strings and variants, everything if ``mmap=False``, and bfloat16 of a
+        big-endian checkpoint (other types of it come with a byte-swapped dtype).
+
+        Args:
+            name: the tensor's name.
+            rows: indices of the first dimension, like ``array[rows]``. Only the bytes, and of a
+                partitioned tensor only the slices, that hold them are read.
+            aligned: copy if the view would not be aligned.
+            verify: check the checksum of the tensor (of the touched slices) now; ``None``: as the
+                checkpoint was opened. What was checked once is not checked again.
+
+        Returns:
+            A read-only array of the tensor's shape and :attr:`TensorInfo.dtype`; 0-dimensional for a
+            scalar. Strings are an object array of ``bytes``; variants one of the bytes of their
+            ``VariantTensorDataProto``. Call ``.copy()`` for an array to write to.
+
+        Raises:
+            TensorNotFoundError: no such tensor; ``near`` holds names that are close.
+            CorruptionError: entry, slices, shard or, where checked, checksum are not right.
+            UnsupportedError: a type whose values cannot be read (resources, unknown types).
+            OSError: a shard is missing or cannot be read.
+            IndexError, TypeError, ValueError: ``rows`` does not fit; the checkpoint is closed.
+
+        Source: FORMAT 4 (values), 5 (slices).
+        """
+        elements, dtype, shape, step = self._open.read(name, rows, aligned, verify)
+        array = _array(elements, dtype, shape)
+        return array if step == 1 else array[::step]
+
+    def info(self, name: str) -> TensorInfo:
+        """What the index says of a tensor. No data is touched.
+
+        Raises:
+            TensorNotFoundError: no such tensor; ``near`` holds names that are close.
+            CorruptionError: its entry is not right.
+        """
+        return self._open.info(name)
+
+    def infos(self) -> list[TensorInfo]:
+        """What the index says of every tensor, in stored order. No data is touched.
+
+        Raises:
+            CorruptionError: a block of the index, or an entry, is not right.
+        """
+        return self._open.infos()
+
+    # The checkpoint.
+
+    @property
+    def path(self) -> str:
+        """What it was opened with."""
+        return self._path
+
+    @property
+    def prefix(self) -> str:
+        """The prefix that was found: what its files' names begin with."""
+        return self._open.prefix
+
+    @property
+    def index_path(self) -> str:
+        """Its index file."""
+        return self._open.index_path
+
+    def shard_paths(self) -> list[str]:
+        """Its data shards, whether they are there or not."""
+        reader = self._open
+        return [reader.shard_path(i) for i in range(reader.num_shards)]
+
+    @property
+    def format(self) -> str:
+        """``"V2"``."""
+        return "V2"
+
+    @property
+    def num_shards(self) -> int:
+        """How many data shards it has."""
+        return self._open.num_shards
+
+    @property
+    def endianness(self) -> str:
+        """``"little"`` or ``"big"``: byte order of the shards."""
+        return self._open.endianness
+
+    @property
+    def producer(self) -> int:
+        """Version of the format that its writer wrote (FORMAT 3.2)."""
+        return self._open.producer
+
+    @property
+    def mmap(self) -> bool:
+        """Whether it was opened to map its shards."""
+        return self._mmap
+
+    @property
+    def verify_on_read(self) -> bool:
+        """Whether it was opened to check checksums when tensors are first read."""
+        return self._verify
+
+    # Its life.
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._reader is None
+
+    def close(self) -> None:
+        """Lets go of the files. Arrays stay valid and keep what they view mapped; look-ups raise."""
+        self._reader = None
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._reader is None:
+            return f"<tensorbundle.Checkpoint {self._path!r} closed>"
+        n = self.num_shards
+        return f"<tensorbundle.Checkpoint {self.prefix!r} V2 {n} shard{'s' * (n != 1)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self._path, self._mmap, self._verify)
+
+
+def _reopen(path: str, mmap: bool, verify: bool) -> Checkpoint:
+    return Checkpoint(path, mmap=mmap, verify=verify)
+
+
+def _array(
+    elements: _native.TensorBuffer | list[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    import numpy as np
+
+    if not isinstance(elements, list):
+        return np.frombuffer(elements, dtype).reshape(shape)
+    array = np.empty(len(elements), object)
+    array[:] = elements
+    array.flags.writeable = False
+    return array.reshape(shape)

@@ -1,0 +1,89 @@
+"""What lies in the directory of a checkpoint beside its own files.
+
+A save that broke off leaves files of its own kinds: a file that was never renamed
+(``.tempstate…``), a directory of parts (``…_temp``), shards whose index was never written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SHARD = re.compile(r"(.+)\.data-\d{5,}-of-(\d{5,})", re.DOTALL)
+TEMPORARY = re.compile(r".+\.tempstate\d+", re.DOTALL)
+PARTS = re.compile(r".+_temp(_[0-9a-f]{32})?", re.DOTALL)
+LOOSE_PART = re.compile(r".+\.part-\d{5,}-of-\d{5,}(\..+)?", re.DOTALL)
+
+
+class Entry:
+    """A file or directory; `size` is None for a directory."""
+
+    __slots__ = ("name", "size", "what")
+
+    def __init__(self, directory: str, name: str, what: str) -> None:
+        self.name = name
+        self.what = what
+        path = os.path.join(directory, name)  # noqa: PTH118
+        self.size = None if os.path.isdir(path) else file_size(path)  # noqa: PTH112
+
+    def record(self) -> dict[str, object]:
+        return {"name": self.name, "what": self.what, "size": self.size}
+
+
+class Beside:
+    """`companions` belong to the checkpoint, `leftovers` to none that is whole."""
+
+    __slots__ = ("companions", "leftovers", "prefixes")
+
+    def __init__(self, directory: str, base: str, num_shards: int) -> None:
+        names = sorted(os.listdir(directory), key=_natural)  # noqa: PTH208
+        stems = {name.removesuffix(".index") for name in names if name.endswith(".index")}
+        companions = {
+            f"{base}.meta": "graph",
+            f"{base}.debug": "graph debug info",
+            "checkpoint": "state file",
+        }
+        self.companions = [
+            Entry(directory, name, companions[name]) for name in names if name in companions
+        ]
+        saved_model = Entry(directory, "../saved_model.pb", "graph")
+        if base == "variables" and saved_model.size is not None:
+            self.companions.append(saved_model)
+        self.prefixes = [
+            stem for name in names if (stem := name.removesuffix(".index")) != name and stem != base
+        ]
+        self.leftovers = [
+            Entry(directory, name, what)
+            for name in names
+            if (what := _leftover(name, base, num_shards, stems))
+        ]
+
+
+def file_size(path: str) -> int | None:
+    """None for a file that is not there."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except FileNotFoundError:
+        return None
+
+
+def _leftover(name: str, base: str, num_shards: int, stems: Iterable[str]) -> str | None:
+    if TEMPORARY.fullmatch(name):
+        return "temporary file of a save"
+    if PARTS.fullmatch(name) or LOOSE_PART.fullmatch(name):
+        return "unmerged part of a save"
+    shard = SHARD.fullmatch(name)
+    if shard is None:
+        return None
+    if shard[1] == base and int(shard[2]) != num_shards:
+        return "shard of an earlier save"
+    return None if shard[1] in stems else "shard without an index"
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Orders model.ckpt-500 before model.ckpt-1000."""
+    return [(len(run) if run.isdecimal() else 0, run) for run in re.split(r"(\d+)", name)]

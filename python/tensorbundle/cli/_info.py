@@ -1,0 +1,235 @@
+"""``tensorbundle info``: what a checkpoint is made of, and what lies beside it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import tensorbundle
+from tensorbundle.cli import _text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tensorbundle import Checkpoint, TensorInfo
+    from tensorbundle.cli._beside import Beside, Entry
+
+LARGEST = 5
+SHOWN = 8
+NUMBERS = ("tensors", "elements", "bytes")
+# More than any writer makes, while the header of a damaged index may claim two billion.
+MOST_SHARDS = 100_000
+
+DESCRIPTION = """\
+Show what a checkpoint is made of: format, shards (present or missing), dtypes,
+the largest tensors; and what lies beside it: the graph (.meta), the state file
+"checkpoint", other checkpoints, and what a save that broke off has left.
+No tensor data is read.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="show format, shards, dtypes, largest tensors, and what lies beside",
+        description=DESCRIPTION,
+        epilog=_text.examples("info run/model.ckpt-1000", "info run --json | jq .dtypes"),
+        formatter_class=_text.help_formatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("path", metavar="PATH", help=_text.PATH_HELP)
+    add("--json", action="store_true", help="one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    with tensorbundle.open(args.path) as checkpoint:
+        infos = checkpoint.infos()
+        shards = _shards(checkpoint)
+        directory, base = os.path.split(checkpoint.prefix)
+        beside = _look_beside(directory or os.curdir, base, checkpoint.num_shards)
+        if args.json:
+            from tensorbundle.cli import _json
+
+            _json.write(_document(checkpoint, infos, shards, beside))
+        else:
+            sections = [
+                _head(checkpoint, infos, shards),
+                _shard_table(shards),
+                _dtype_table(infos),
+                _largest_table(infos),
+                *_beside_tables(beside),
+            ]
+            text = "\n\n".join("\n".join(lines) for lines in sections if lines)
+            sys.stdout.write(text + "\n")
+    return 0
+
+
+class Shard:
+    """The expected path of a shard and its size, None if it is missing."""
+
+    __slots__ = ("path", "size")
+
+    def __init__(self, path: str) -> None:
+        from tensorbundle.cli._beside import file_size
+
+        self.path = path
+        self.size = file_size(path)
+
+
+def _shards(checkpoint: Checkpoint) -> list[Shard]:
+    if checkpoint.num_shards > MOST_SHARDS:
+        raise _text.CommandError(
+            f"{checkpoint.index_path}: claims {checkpoint.num_shards:,} shards; is it damaged?"
+        )
+    return [Shard(path) for path in checkpoint.shard_paths()]
+
+
+def _look_beside(directory: str, base: str, num_shards: int) -> Beside | None:
+    """None if the directory may be passed through but not listed."""
+    from tensorbundle.cli._beside import Beside
+
+    try:
+        return Beside(directory, base, num_shards)
+    except PermissionError:
+        return None
+
+
+def _by_dtype(infos: Sequence[TensorInfo]) -> list[tuple[str, int, int, int]]:
+    """Tensors, elements and bytes of each dtype, the most bytes first."""
+    sums: dict[str, tuple[int, int, int]] = {}
+    for info in infos:
+        tensors, elements, nbytes = sums.get(info.type_name, (0, 0, 0))
+        sums[info.type_name] = (tensors + 1, elements + info.size, nbytes + info.nbytes)
+    rows = [(name, *numbers) for name, numbers in sums.items()]
+    return sorted(rows, key=lambda row: (-row[3], row[0]))
+
+
+def _largest(infos: Sequence[TensorInfo]) -> list[TensorInfo]:
+    return sorted(infos, key=lambda info: -info.nbytes)[:LARGEST]
+
+
+def _partitioned(infos: Sequence[TensorInfo]) -> int:
+    return sum(1 for info in infos if info.slices)
+
+
+def _document(
+    checkpoint: Checkpoint, infos: list[TensorInfo], shards: list[Shard], beside: Beside | None
+) -> dict[str, object]:
+    from tensorbundle.cli import _json
+    from tensorbundle.cli._beside import file_size
+
+    index = checkpoint.index_path
+    return {
+        "path": checkpoint.path,
+        "prefix": checkpoint.prefix,
+        "format": checkpoint.format,
+        "producer": checkpoint.producer,
+        "endianness": checkpoint.endianness,
+        "index": {"path": index, "size": file_size(index)},
+        "shards": (
+            {"path": shard.path, "size": shard.size, "present": shard.size is not None}
+            for shard in shards
+        ),
+        "total": _json.total(infos),
+        "partitioned": _partitioned(infos),
+        "dtypes": (
+            {"dtype": name, "tensors": tensors, "elements": elements, "bytes": nbytes}
+            for name, tensors, elements, nbytes in _by_dtype(infos)
+        ),
+        "largest": map(_json.tensor, _largest(infos)),
+        "beside": beside
+        and {
+            "companions": [entry.record() for entry in beside.companions],
+            "prefixes": beside.prefixes,
+            "leftovers": [entry.record() for entry in beside.leftovers],
+        },
+    }
+
+
+def _head(checkpoint: Checkpoint, infos: list[TensorInfo], shards: list[Shard]) -> list[str]:
+    missing = sum(1 for shard in shards if shard.size is None)
+    partitioned = _partitioned(infos)
+    facts = {
+        "prefix": _text.safe(checkpoint.prefix),
+        "format": f"{checkpoint.format}, producer {checkpoint.producer}, "
+        f"{checkpoint.endianness}-endian",
+        "shards": f"{len(shards):,}" + (f" ({missing:,} missing)" if missing else ""),
+        "tensors": f"{len(infos):,}" + (f" ({partitioned:,} partitioned)" if partitioned else ""),
+        "elements": f"{sum(info.size for info in infos):,}",
+        "bytes": _text.both(sum(info.nbytes for info in infos)),
+    }
+    return [f"{_text.bold(title.ljust(10))}{fact}" for title, fact in facts.items()]
+
+
+def _shard_table(shards: list[Shard]) -> list[str]:
+    """All shards if they are few, else those that are missing."""
+    shown = shards
+    if len(shards) > SHOWN:
+        shown = [shard for shard in shards if shard.size is None]
+    sizes = ["missing" if shard.size is None else _text.human(shard.size) for shard in shown]
+    names = [os.path.split(shard.path)[1] for shard in shown]
+    return _table("shard", names, ("bytes", sizes))
+
+
+def _dtype_table(infos: list[TensorInfo]) -> list[str]:
+    rows = _by_dtype(infos)
+    return _table(
+        "dtype",
+        [row[0] for row in rows],
+        ("tensors", [f"{row[1]:,}" for row in rows]),
+        ("elements", [f"{row[2]:,}" for row in rows]),
+        ("bytes", [_text.human(row[3]) for row in rows]),
+    )
+
+
+def _largest_table(infos: list[TensorInfo]) -> list[str]:
+    largest = _largest(infos)
+    return _table(
+        "largest tensors",
+        [info.name for info in largest],
+        ("dtype", [info.type_name for info in largest]),
+        ("shape", [_text.shape(info.shape) for info in largest]),
+        ("bytes", [_text.human(info.nbytes) for info in largest]),
+    )
+
+
+def _beside_tables(beside: Beside | None) -> list[list[str]]:
+    if beside is None:
+        return [["The directory may not be listed: what lies beside is not known."]]
+    return [
+        _entry_table("beside", beside.companions),
+        _table("other checkpoints here", beside.prefixes),
+        _entry_table("left over", beside.leftovers),
+    ]
+
+
+def _entry_table(title: str, entries: list[Entry]) -> list[str]:
+    sizes = ["directory" if entry.size is None else _text.human(entry.size) for entry in entries]
+    return _table(
+        title,
+        [entry.name for entry in entries],
+        ("what", [entry.what for entry in entries]),
+        ("bytes", sizes),
+    )
+
+
+def _table(title: str, names: list[str], *columns: tuple[str, list[str]]) -> list[str]:
+    """The first rows under a bold line of titles, numbers to the right; nothing for no rows."""
+    if not names:
+        return []
+    header, *lines = _text.layout(
+        [
+            _text.Column(title, [_text.safe(name) for name in names[:SHOWN]], elastic=True),
+            *(
+                _text.Column(heading, cells[:SHOWN], right=heading in NUMBERS)
+                for heading, cells in columns
+            ),
+        ],
+        _text.terminal_width(),
+    )
+    more = [f"… and {len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
+    return [_text.bold(header), *lines, *more]

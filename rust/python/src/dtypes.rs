@@ -1,0 +1,31 @@
+//! NumPy's types, looked up once each. Which they are says `tensorbundle/_dtypes.py`.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use tensorbundle_wire::bundle::ByteOrder;
+use tensorbundle_wire::dtype::DataType;
+
+/// Room for every number the format defines.
+const KNOWN: usize = 64;
+
+static LITTLE: [PyOnceLock<Py<PyAny>>; KNOWN] = [const { PyOnceLock::new() }; KNOWN];
+static BIG: [PyOnceLock<Py<PyAny>>; KNOWN] = [const { PyOnceLock::new() }; KNOWN];
+
+/// The NumPy type of elements of type `dtype` that lie in byte order `order`. Imports NumPy.
+pub(crate) fn numpy_dtype<'py>(
+    py: Python<'py>,
+    dtype: DataType,
+    order: ByteOrder,
+) -> PyResult<Bound<'py, PyAny>> {
+    let make = || -> PyResult<Py<PyAny>> {
+        let module = py.import("tensorbundle._dtypes")?;
+        let args = (dtype.to_string(), order == ByteOrder::Big);
+        Ok(module.call_method1("numpy_dtype", args)?.unbind())
+    };
+    let cells = if order == ByteOrder::Big { &BIG } else { &LITTLE };
+    let cell = usize::try_from(dtype.0).ok().and_then(|number| cells.get(number));
+    match cell {
+        Some(cell) => Ok(cell.get_or_try_init(py, make)?.bind(py).clone()),
+        None => Ok(make()?.into_bound(py)),
+    }
+}

@@ -1,0 +1,98 @@
+//! One place where errors of the core become exceptions of Python.
+
+use crate::names;
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::io;
+use std::path::Path;
+use tensorbundle_store::Error;
+use tensorbundle_wire::{Fault, FaultKind};
+
+pyo3::import_exception!(tensorbundle.errors, CorruptionError);
+pyo3::import_exception!(tensorbundle.errors, TensorNotFoundError);
+pyo3::import_exception!(tensorbundle.errors, UnsupportedError);
+
+/// The exception of an error.
+pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
+    let made = match &error {
+        Error::Io { path, source, context } => os_error(py, path, source, context),
+        Error::Fault { path, tensor, fault } => {
+            fault_error(py, &error, path.as_deref(), tensor.as_deref(), fault)
+        }
+        other => Ok(PyValueError::new_err(other.to_string())),
+    };
+    made.unwrap_or_else(|failed| failed)
+}
+
+/// `TensorNotFoundError`, with names that are near.
+pub(crate) fn not_found(py: Python<'_>, prefix: &Path, name: &[u8], near: &[&[u8]]) -> PyErr {
+    let make = || -> PyResult<PyErr> {
+        let wanted = names::to_python(py, name)?;
+        let near: Vec<_> =
+            near.iter().map(|name| names::to_python(py, name)).collect::<PyResult<_>>()?;
+        let mut text = format!("no tensor {} in {}", wanted.repr()?, prefix.display());
+        for (i, name) in near.iter().enumerate() {
+            text.push_str(if i == 0 { "; did you mean " } else { " or " });
+            text.push_str(&name.repr()?.to_string_lossy());
+        }
+        if !near.is_empty() {
+            text.push('?');
+        }
+        let error = TensorNotFoundError::new_err(text);
+        let value = error.value(py);
+        value.setattr("tensor", wanted)?;
+        value.setattr("path", prefix)?;
+        value.setattr("near", PyTuple::new(py, near)?)?;
+        Ok(error)
+    };
+    make().unwrap_or_else(|failed| failed)
+}
+
+fn fault_error(
+    py: Python<'_>,
+    error: &Error,
+    path: Option<&Path>,
+    tensor: Option<&[u8]>,
+    fault: &Fault,
+) -> PyResult<PyErr> {
+    let text = error.to_string();
+    let made = match fault.kind() {
+        FaultKind::Unsupported => UnsupportedError::new_err(text),
+        _ => CorruptionError::new_err(text),
+    };
+    let value = made.value(py);
+    value.setattr("part", fault.part())?;
+    value.setattr("offset", fault.offset())?;
+    value.setattr("path", path.map(Path::as_os_str))?;
+    value.setattr("tensor", tensor.map(|name| names::to_python(py, name)).transpose()?)?;
+    Ok(made)
+}
+
+/// `OSError` makes the right subclass of itself when it is given errno, text and filename.
+fn os_error(py: Python<'_>, path: &Path, source: &io::Error, context: &str) -> PyResult<PyErr> {
+    use io::ErrorKind::{
+        InvalidInput, IsADirectory, NotADirectory, NotFound, OutOfMemory, PermissionDenied,
+    };
+    if source.kind() == OutOfMemory {
+        return Ok(PyMemoryError::new_err(format!("no {context}: {}", path.display())));
+    }
+    let name = match source.kind() {
+        NotFound => "ENOENT",
+        PermissionDenied => "EACCES",
+        IsADirectory => "EISDIR",
+        NotADirectory => "ENOTDIR",
+        InvalidInput => "EINVAL",
+        _ => "EIO",
+    };
+    let errno: i32 = match source.raw_os_error() {
+        Some(errno) => errno,
+        None => py.import("errno")?.getattr(name)?.extract()?,
+    };
+    let mut text: String = py.import("os")?.call_method1("strerror", (errno,))?.extract()?;
+    if !context.is_empty() {
+        text.push_str(&format!(" ({context})"));
+    }
+    let value = py.get_type::<PyOSError>().call1((errno, text, path.as_os_str()))?;
+    Ok(PyErr::from_value(value))
+}

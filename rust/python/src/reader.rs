@@ -1,0 +1,145 @@
+//! An open checkpoint, below the `Checkpoint` that users see.
+
+use crate::buffer::TensorBuffer;
+use crate::info::{self, TensorInfo};
+use crate::{dtypes, errors, names, rows};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tensorbundle_checkpoint::{Located, locate, near_names};
+use tensorbundle_store::{Bundle, Error, Found, Listing, Options, ReadOptions, Value, index_path};
+use tensorbundle_wire::bundle::ByteOrder;
+
+/// An open checkpoint.
+#[pyclass(frozen, module = "tensorbundle._native")]
+pub(crate) struct Reader(Arc<Bundle>);
+
+/// Elements, their NumPy type, their shape and the step to take through the rows.
+type Elements<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyTuple>, isize);
+
+impl Reader {
+    fn find(&self, py: Python<'_>, name: &[u8]) -> PyResult<Option<Found>> {
+        py.detach(|| self.0.find(name)).map_err(|error| errors::to_python(py, error))
+    }
+
+    fn listing(&self, py: Python<'_>) -> PyResult<&Arc<Listing>> {
+        py.detach(|| self.0.listing()).map_err(|error| errors::to_python(py, error))
+    }
+
+    fn not_found(&self, py: Python<'_>, name: &[u8]) -> PyErr {
+        let near = py.detach(|| {
+            let listing = self.0.listing().ok()?;
+            let wanted = String::from_utf8_lossy(name);
+            Some(near_names(&wanted, listing.infos().iter().map(|info| &*info.name)))
+        });
+        errors::not_found(py, self.0.prefix(), name, &near.unwrap_or_default())
+    }
+}
+
+#[pymethods]
+impl Reader {
+    /// Opens the checkpoint that `path` means.
+    #[staticmethod]
+    fn open(py: Python<'_>, path: PathBuf, mmap: bool, verify: bool) -> PyResult<Self> {
+        let open = || -> Result<Bundle, Error> {
+            match locate(&path)? {
+                Located::Bundle(prefix) => Bundle::open(&prefix, Options { mmap, verify }),
+                _ => Err(Error::Argument("a kind of checkpoint that cannot be read yet".into())),
+            }
+        };
+        let bundle = py.detach(open).map_err(|error| errors::to_python(py, error))?;
+        Ok(Self(Arc::new(bundle)))
+    }
+
+    #[getter]
+    fn prefix(&self) -> OsString {
+        self.0.prefix().into()
+    }
+
+    #[getter]
+    fn index_path(&self) -> OsString {
+        index_path(self.0.prefix()).into()
+    }
+
+    #[getter]
+    fn num_shards(&self) -> u32 {
+        self.0.header().num_shards
+    }
+
+    #[getter]
+    fn endianness(&self) -> &'static str {
+        match self.0.header().order {
+            ByteOrder::Little => "little",
+            ByteOrder::Big => "big",
+        }
+    }
+
+    #[getter]
+    fn producer(&self) -> i32 {
+        self.0.header().producer
+    }
+
+    fn shard_path(&self, i: u32) -> OsString {
+        self.0.shard_path(i).into()
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.listing(py)?.infos().len())
+    }
+
+    fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let infos = self.listing(py)?.infos();
+        let names = infos.iter().map(|info| names::to_python(py, &info.name));
+        PyList::new(py, names.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    fn contains(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.find(py, &names::from_python(name)?)?.is_some())
+    }
+
+    fn info(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<TensorInfo> {
+        let name = names::from_python(name)?;
+        let info =
+            py.detach(|| self.0.info(&name)).map_err(|error| errors::to_python(py, error))?;
+        let info = info.ok_or_else(|| self.not_found(py, &name))?;
+        Ok(TensorInfo::new(&self.0, Arc::new(Listing::of(info)), 0))
+    }
+
+    fn infos<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let infos = info::all(&self.0, self.listing(py)?).into_iter();
+        PyList::new(py, infos.map(|info| Py::new(py, info)).collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// A tensor's elements: a buffer, or a list of bytes for strings and variants.
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyString>,
+        rows: Option<&Bound<'py, PyAny>>,
+        aligned: bool,
+        verify: Option<bool>,
+    ) -> PyResult<Elements<'py>> {
+        let name = names::from_python(name)?;
+        let found = self.find(py, &name)?.ok_or_else(|| self.not_found(py, &name))?;
+        let rows = match (rows, found.entry.shape.dims().first()) {
+            (Some(rows), Some(&len)) => Some(rows::resolve(rows, len)?),
+            // The core says what is wrong with rows of a scalar.
+            (Some(_), None) => Some(rows::Rows { range: 0..0, step: 1 }),
+            (None, _) => None,
+        };
+        let step = rows.as_ref().map_or(1, |rows| rows.step);
+        let options = ReadOptions { rows: rows.map(|rows| rows.range), aligned, verify };
+        let tensor = py.detach(|| self.0.read(&found, &options));
+        let tensor = tensor.map_err(|error| errors::to_python(py, error))?;
+        let elements = match tensor.value {
+            Value::Raw(bytes) => Bound::new(py, TensorBuffer(bytes))?.into_any(),
+            Value::List(list) => {
+                PyList::new(py, list.iter().map(|bytes| PyBytes::new(py, bytes)))?.into_any()
+            }
+        };
+        let dtype = dtypes::numpy_dtype(py, tensor.dtype, tensor.order)?;
+        Ok((elements, dtype, PyTuple::new(py, tensor.shape.dims())?, step))
+    }
+}
