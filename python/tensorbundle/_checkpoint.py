@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from . import _native
+from .errors import UnsupportedError
 
+TYPE_CHECKING = False  # importing typing would cost more than the rest of this package
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy as np
     import numpy.typing as npt
 
@@ -59,6 +62,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     def __init__(self, path: str, *, mmap: bool = True, verify: bool = False) -> None:
         """See :func:`tensorbundle.open`."""
+        if "\0" in path:
+            raise ValueError(f"a NUL in the path {path!r}")
         self._path = path
         self._mmap = mmap
         self._verify = verify
@@ -213,6 +218,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         self._reader = None
 
     def __enter__(self) -> Checkpoint:
+        self._open  # noqa: B018 - raises if it is closed
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -238,7 +244,11 @@ def _array(
     import numpy as np
 
     if not isinstance(elements, list):
-        return np.frombuffer(elements, dtype).reshape(shape)
+        flat = np.frombuffer(elements, dtype)
+        try:
+            return flat.reshape(shape)
+        except ValueError as error:  # more dimensions than NumPy has, or a size that overflows beside a zero
+            raise UnsupportedError(f"NumPy has no array of shape {shape}: {error}") from None
     array = np.empty(len(elements), object)
     array[:] = elements
     array.flags.writeable = False

@@ -9,10 +9,6 @@ from __future__ import annotations
 import os
 import re
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 SHARD = re.compile(r"(.+)\.data-\d{5,}-of-(\d{5,})", re.DOTALL)
 TEMPORARY = re.compile(r".+\.tempstate\d+", re.DOTALL)
 PARTS = re.compile(r".+_temp(_[0-9a-f]{32})?", re.DOTALL)
@@ -62,6 +58,13 @@ class Beside:
             if (what := _leftover(name, base, num_shards, stems))
         ]
 
+    def record(self) -> dict[str, object]:
+        return {
+            "companions": [entry.record() for entry in self.companions],
+            "prefixes": self.prefixes,
+            "leftovers": [entry.record() for entry in self.leftovers],
+        }
+
 
 def file_size(path: str) -> int | None:
     """None for a file that is not there."""
@@ -71,7 +74,7 @@ def file_size(path: str) -> int | None:
         return None
 
 
-def _leftover(name: str, base: str, num_shards: int, stems: Iterable[str]) -> str | None:
+def _leftover(name: str, base: str, num_shards: int, stems: set[str]) -> str | None:
     if TEMPORARY.fullmatch(name):
         return "temporary file of a save"
     if PARTS.fullmatch(name) or LOOSE_PART.fullmatch(name):

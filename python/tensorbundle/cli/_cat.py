@@ -31,7 +31,7 @@ surrogates, "\\udcff" for the byte FF, as Python's surrogateescape makes them.
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: _text.Commands) -> None:
     parser = commands.add_parser(
         "cat",
         help="show the values of one tensor",

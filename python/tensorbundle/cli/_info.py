@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
     from tensorbundle import Checkpoint, TensorInfo
     from tensorbundle.cli._beside import Beside, Entry
+    from tensorbundle.cli._json import Member
 
 LARGEST = 5
 SHOWN = 8
 NUMBERS = ("tensors", "elements", "bytes")
-# More than any writer makes, while the header of a damaged index may claim two billion.
-MOST_SHARDS = 100_000
 
 DESCRIPTION = """\
 Show what a checkpoint is made of: format, shards (present or missing), dtypes,
@@ -30,7 +29,7 @@ No tensor data is read.
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: _text.Commands) -> None:
     parser = commands.add_parser(
         "info",
         help="show format, shards, dtypes, largest tensors, and what lies beside",
@@ -48,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     with tensorbundle.open(args.path) as checkpoint:
         infos = checkpoint.infos()
-        shards = _shards(checkpoint)
+        shards = [Shard(path) for path in checkpoint.shard_paths()]
         directory, base = os.path.split(checkpoint.prefix)
         beside = _look_beside(directory or os.curdir, base, checkpoint.num_shards)
         if args.json:
@@ -78,14 +77,6 @@ class Shard:
 
         self.path = path
         self.size = file_size(path)
-
-
-def _shards(checkpoint: Checkpoint) -> list[Shard]:
-    if checkpoint.num_shards > MOST_SHARDS:
-        raise _text.CommandError(
-            f"{checkpoint.index_path}: claims {checkpoint.num_shards:,} shards; is it damaged?"
-        )
-    return [Shard(path) for path in checkpoint.shard_paths()]
 
 
 def _look_beside(directory: str, base: str, num_shards: int) -> Beside | None:
@@ -118,7 +109,7 @@ def _partitioned(infos: Sequence[TensorInfo]) -> int:
 
 def _document(
     checkpoint: Checkpoint, infos: list[TensorInfo], shards: list[Shard], beside: Beside | None
-) -> dict[str, object]:
+) -> dict[str, Member]:
     from tensorbundle.cli import _json
     from tensorbundle.cli._beside import file_size
 
@@ -141,12 +132,7 @@ def _document(
             for name, tensors, elements, nbytes in _by_dtype(infos)
         ),
         "largest": map(_json.tensor, _largest(infos)),
-        "beside": beside
-        and {
-            "companions": [entry.record() for entry in beside.companions],
-            "prefixes": beside.prefixes,
-            "leftovers": [entry.record() for entry in beside.leftovers],
-        },
+        "beside": None if beside is None else beside.record(),
     }
 
 

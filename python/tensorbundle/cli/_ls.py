@@ -31,7 +31,7 @@ offset: as the bytes lie in the shards
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: _text.Commands) -> None:
     parser = commands.add_parser(
         "ls",
         help="list the tensors: name, dtype, shape, bytes",
@@ -87,7 +87,7 @@ def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
     import re
     from fnmatch import translate
 
-    alternatives = []
+    alternatives: list[str] = []
     for pattern in patterns:
         expression = pattern.removeprefix("re:")
         if expression == pattern:
@@ -164,7 +164,7 @@ def _write_json(
 ) -> None:
     from tensorbundle.cli import _json
 
-    document: dict[str, object] = {
+    document: dict[str, _json.Member] = {
         "path": checkpoint.path,
         "prefix": checkpoint.prefix,
         "format": checkpoint.format,

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
+
 UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 GAP = "  "
 ELLIPSIS = "…"
@@ -79,7 +81,7 @@ def count(number: int, noun: str) -> str:
 
 def shape(dims: Iterable[int]) -> str:
     """Without blanks, so that a shape stays one field of a line."""
-    return f"[{','.join(map(str, dims))}]"
+    return str(list(dims)).replace(" ", "")
 
 
 # The terminal.

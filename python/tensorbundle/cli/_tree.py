@@ -87,7 +87,11 @@ def rows(infos: Sequence[TensorInfo], *, depth: int | None, by_size: bool) -> li
 
 
 def table(rows: Sequence[Row], size: Callable[[int], str]) -> list[str]:
-    names, dtypes, shapes, tensors, sizes = [], [], [], [], []
+    names: list[str] = []
+    dtypes: list[str] = []
+    shapes: list[str] = []
+    tensors: list[str] = []
+    sizes: list[str] = []
     for row in rows:
         item = row.item
         names.append("  " * row.level + row.label())

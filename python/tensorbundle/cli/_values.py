@@ -58,7 +58,7 @@ def _plain(values: Array) -> Any:
     if kind == "O":
         return _map(_text, values)
     if kind == "c":
-        return _plain(np.stack((values.real, values.imag), axis=-1))
+        return _plain(np.stack((np.real(values), np.imag(values)), axis=-1))
     if kind == "V":  # ml_dtypes
         values = values.astype(np.int64 if "int" in values.dtype.name else np.float64)
     if values.dtype.kind == "f":

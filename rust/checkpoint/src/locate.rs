@@ -4,6 +4,7 @@
 //! run/model.ckpt-1000                        a prefix: run/model.ckpt-1000.index is there
 //! run/model.ckpt-1000.index .meta .data-…    a file of the set
 //! run/                                       a directory: its state file, or its only checkpoint
+//! run/checkpoint                             a state file
 //! export/                                    a SavedModel: export/variables/variables
 //! ```
 //!
@@ -36,6 +37,8 @@ pub fn locate(path: &Path) -> Result<Located> {
         path.to_owned()
     } else if path.is_dir() {
         in_directory(path)?
+    } else if path.file_name().is_some_and(|name| name == STATE_FILE) && path.is_file() {
+        latest(path.parent().unwrap_or(Path::new("")), path)?
     } else {
         match prefix_of(path).filter(|prefix| is_prefix(prefix)) {
             Some(prefix) => prefix,
@@ -172,7 +175,9 @@ fn nothing_at(path: &Path) -> Error {
         },
         Ok(_) => io(io::ErrorKind::InvalidInput.into(), "neither a file nor a directory".into()),
         Err(error) => {
-            let mut context = "no checkpoint of this prefix: no .index file".to_owned();
+            let index = index_path(path);
+            let index = index.file_name().unwrap_or_default().display();
+            let mut context = format!("no checkpoint of this prefix: no file {index}");
             if error.kind() == io::ErrorKind::NotFound {
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
                 match prefixes_in(parent.unwrap_or(Path::new("."))).as_slice() {

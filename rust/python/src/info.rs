@@ -48,6 +48,27 @@ impl SliceInfo {
         PyTuple::new(py, &self.shape)
     }
 
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let place = (self.shard, self.offset, self.nbytes, self.crc32c);
+        let state = (self.start.clone(), self.shape.clone(), place).into_pyobject(py)?;
+        Ok((py.get_type::<Self>().getattr("_restore")?, state))
+    }
+
+    /// Makes a slice again from what `__reduce__` gave.
+    #[classmethod]
+    fn _restore(
+        _class: &Bound<'_, PyType>,
+        start: Vec<i64>,
+        shape: Vec<i64>,
+        place: (Option<i32>, Option<i64>, Option<i64>, Option<u32>),
+    ) -> Self {
+        let (shard, offset, nbytes, crc32c) = place;
+        Self { start, shape, shard, offset, nbytes, crc32c }
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let place = match (self.shard, self.offset) {
             (Some(shard), Some(offset)) => format!("shard={shard}, offset={offset}"),

@@ -124,14 +124,21 @@ impl Bundle {
         data_path(&self.prefix, i, self.header.num_shards)
     }
 
-    /// Finds a tensor. Touches one block of the index.
+    /// Finds a tensor. Touches one block of the index; only a name that is not there costs a pass over all
+    /// of it, so that a damaged index is never taken for one without the name.
     pub fn find(&self, name: &[u8]) -> Result<Option<Found>> {
-        match name.first() {
-            None => Ok(None), // the header's key
-            // A slice's key is no tensor's name, unless no partitioned tensor knows of it.
-            Some(&SLICE_KEY) if !self.listing()?.contains(name) => Ok(None),
-            _ => self.find_key(name).map_err(|error| error.for_tensor(name)),
+        // A slice's key is no tensor's name, unless no partitioned tensor knows of it.
+        let key = match name.first() {
+            None => false, // the header's
+            Some(&SLICE_KEY) => self.listing()?.contains(name),
+            Some(_) => true,
+        };
+        let found = if key { self.find_key(name) } else { Ok(None) };
+        let found = found.map_err(|error| error.for_tensor(name))?;
+        if found.is_none() {
+            self.listing()?;
         }
+        Ok(found)
     }
 
     /// Finds the entry of a key, which may be a slice's.
@@ -198,7 +205,11 @@ impl Bundle {
         let other =
             (1..=n.min(64)).filter(|&m| m != n).find(|&m| data_path(&self.prefix, i, m).exists());
         if let Some(other) = other {
-            context.push_str(&format!(" There is a shard {i} of {other}: of another checkpoint?"));
+            let name = data_path(Path::new(""), i, other);
+            context.push_str(&format!(
+                " There is a *{}: of another checkpoint, or the header counts wrong",
+                name.display()
+            ));
         }
         context
     }

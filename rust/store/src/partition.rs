@@ -131,21 +131,35 @@ impl Bundle {
 
 /// Copies what `want` holds of a piece to its places in `out`.
 fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> Result<()> {
-    let mut whole = None;
+    // What the runs span of the piece: read at once, if they are short.
+    let (mut first, mut last) = (u64::MAX, 0);
+    let mut longest = 0;
+    for_runs(&piece.region, want, |from, _, n| {
+        first = first.min(from * width);
+        last = last.max((from + n) * width);
+        longest = longest.max(n * width);
+        Ok::<_, Error>(())
+    })?;
+    if last == 0 {
+        return Ok(());
+    }
+    let start = piece.range.start;
+    let read = if piece.shard.is_mapped() || longest >= DIRECT {
+        None
+    } else {
+        Some(piece.shard.bytes(&(start + first..start + last))?)
+    };
     for_runs(&piece.region, want, |from, to, n| {
-        let (from, len) = (from * width, (n * width) as usize);
-        let to = (to * width) as usize;
+        let (from, to, len) = (from * width, (to * width) as usize, (n * width) as usize);
         let out = out.get_mut(to..to + len).unwrap_or_default();
-        if piece.shard.is_mapped() || len as u64 >= DIRECT {
-            return piece.shard.read_into(piece.range.start + from, out);
+        match &read {
+            Some(bytes) => {
+                let from = (from - first) as usize;
+                out.copy_from_slice(bytes.get(from..from + len).unwrap_or_default());
+                Ok(())
+            }
+            None => piece.shard.read_into(start + from, out),
         }
-        let bytes = match &whole {
-            Some(bytes) => bytes,
-            None => whole.insert(piece.shard.bytes(&piece.range)?),
-        };
-        let from = from as usize;
-        out.copy_from_slice(bytes.get(from..from + len).unwrap_or_default());
-        Ok(())
     })
 }
 

@@ -6,8 +6,8 @@ use crate::{Error, Result, map};
 use bytes::Bytes;
 use std::ops::Range;
 use std::path::Path;
-use tensorbundle_wire::Fault;
 use tensorbundle_wire::crc::{MaskedCrc, RunningCrc};
+use tensorbundle_wire::{Fault, lookalike};
 
 /// An open data shard.
 pub(crate) struct Shard {
@@ -53,8 +53,17 @@ impl Shard {
                 self.len()
             ),
         );
-        let advice = "the copy was cut short, or the shard belongs to another checkpoint";
+        let advice = self.looks_like()?.unwrap_or_else(|| {
+            "the copy was cut short, or the shard belongs to another checkpoint".into()
+        });
         Err(Error::fault(self.path(), fault.at(range.start).advise(advice)))
+    }
+
+    /// What a file looks like that is too short to be the shard.
+    fn looks_like(&self) -> Result<Option<String>> {
+        let mut head = vec![0; self.file.len().min(lookalike::HEAD_LEN) as usize];
+        self.file.read_into(0, &mut head)?;
+        Ok(lookalike::describe(&head, self.file.len()))
     }
 
     /// The bytes of a range: a view of the map, or a copy that is read.

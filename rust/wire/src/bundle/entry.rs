@@ -68,11 +68,7 @@ impl Entry {
         let shard = shard.ok_or_else(|| {
             Fault::corrupt(
                 PART,
-                format!(
-                    "shard number: got {}, want 0 to {}",
-                    self.shard,
-                    i64::from(num_shards) - 1
-                ),
+                format!("shard {}, but the header counts {num_shards} shards, from 0", self.shard),
             )
         })?;
         let range = u64::try_from(self.offset).ok().zip(u64::try_from(self.size).ok());
@@ -191,7 +187,13 @@ mod tests {
             slices: vec![],
         };
         assert_eq!(entry(1, 5, 12).place(2), Ok((1, 5..17)));
-        assert!(entry(2, 5, 12).place(2).unwrap_err().what().contains("got 2, want 0 to 1"));
+        assert!(
+            entry(2, 5, 12)
+                .place(2)
+                .unwrap_err()
+                .what()
+                .contains("shard 2, but the header counts 2 shards")
+        );
         assert!(entry(-1, 5, 12).place(2).is_err());
         assert!(entry(0, -5, 12).place(2).unwrap_err().what().contains("offset -5"));
         assert!(entry(0, 5, -12).place(2).is_err());

@@ -48,10 +48,9 @@ impl Header {
             Fault::corrupt(PART, format!("unable to parse it: {malformed}"))
         })?;
         raw.version.check()?;
-        let num_shards =
-            u32::try_from(raw.num_shards).ok().filter(|&n| n > 0).ok_or_else(|| {
-                Fault::corrupt(PART, format!("{} data shards, want at least 1", raw.num_shards))
-            })?;
+        let num_shards = u32::try_from(raw.num_shards).map_err(|_| {
+            Fault::corrupt(PART, format!("{} data shards, want 0 or more", raw.num_shards))
+        })?;
         if num_shards > limits::MAX_SHARDS {
             return Err(Fault::unsupported(
                 PART,
@@ -178,8 +177,7 @@ mod tests {
         let minus_one = [0x08, 1, 0x1a, 11, 0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
         refused(&minus_one, Corruption, "got -1, want 0 or more");
         refused(&[0x08, 1, 0x10, 2], Corruption, "byte order: got 2");
-        refused(&[], Corruption, "0 data shards, want at least 1");
-        refused(&minus_one[4..], Corruption, "-1 data shards, want at least 1");
+        refused(&minus_one[4..], Corruption, "-1 data shards, want 0 or more");
         refused(&[0x08], Corruption, "unable to parse it");
         refused(&minus_one[3..6], Corruption, "unable to parse it");
         refused(&[0x08, 0x81, 0x80, 0x40], Unsupported, "1048577 data shards");

@@ -7,7 +7,10 @@
 
 use super::{Region, Shape};
 use crate::{Fault, Result, limits};
+use std::cmp::Ordering;
 use std::collections::HashMap;
+
+const PART: &str = "slice list";
 
 /// Checks that `regions`, each within `shape`, tile it exactly.
 pub fn check_tiling(shape: &Shape, regions: &[Region]) -> Result<()> {
@@ -18,16 +21,23 @@ pub fn check_tiling(shape: &Shape, regions: &[Region]) -> Result<()> {
     let cut: Vec<usize> = (0..shape.rank())
         .filter(|&axis| regions.iter().any(|region| region.len.get(axis) != shape.dims().get(axis)))
         .collect();
+    let (all, n) = (shape.elements(), regions.len());
+    let covered = regions.iter().fold(0_u64, |sum, region| sum.saturating_add(region.elements()));
+    let overlap = || format!("{n} slices of {covered} elements in a tensor of {all}: some overlap");
+    match covered.cmp(&all) {
+        Ordering::Less => {
+            let what = format!("{n} slices cover {covered} of {all} elements: some are missing");
+            return Err(Fault::corrupt(PART, what));
+        }
+        Ordering::Greater => return Err(Fault::corrupt(PART, overlap())),
+        Ordering::Equal => {}
+    }
     let corners = u32::try_from(cut.len()).ok().and_then(|axes| 1_u64.checked_shl(axes));
-    let steps = corners.and_then(|corners| corners.checked_mul(regions.len() as u64));
+    let steps = corners.and_then(|corners| corners.checked_mul(n as u64));
     if steps.is_none_or(|steps| steps > limits::MAX_TILING_STEPS) {
         return Err(Fault::unsupported(
-            "slice list",
-            format!(
-                "{} slices across {} dimensions are more than can be checked",
-                regions.len(),
-                cut.len()
-            ),
+            PART,
+            format!("{n} slices across {} dimensions are more than can be checked", cut.len()),
         ));
     }
     let mut balance: HashMap<Vec<u64>, i64> = HashMap::new();
@@ -52,18 +62,10 @@ pub fn check_tiling(shape: &Shape, regions: &[Region]) -> Result<()> {
     }
     count(&Region::all(shape), -1);
     if balance.values().all(|&sum| sum == 0) {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(Fault::corrupt(PART, overlap()))
     }
-    let covered = regions.iter().fold(0_u64, |sum, region| sum.saturating_add(region.elements()));
-    let (all, n) = (shape.elements(), regions.len());
-    Err(Fault::corrupt(
-        "slice list",
-        if covered < all {
-            format!("{n} slices cover {covered} of {all} elements: some are missing")
-        } else {
-            format!("{n} slices of {covered} elements in a tensor of {all}: some overlap")
-        },
-    ))
 }
 
 #[cfg(test)]
@@ -96,10 +98,19 @@ mod tests {
 
     #[test]
     fn too_many_dimensions_to_check() {
+        // Half of it, half of the rest, and so on, each time along another dimension.
         let dims = vec![2; 31];
-        let halves: Vec<_> = [0, 1].map(|start| region(&vec![start; 31], &vec![1; 31])).into();
+        let (mut start, mut len) = (vec![0; 31], vec![2; 31]);
+        let mut halves = Vec::new();
+        for axis in 0..31 {
+            len[axis] = 1;
+            halves.push(region(&start, &len));
+            start[axis] = 1;
+        }
+        halves.push(region(&start, &len));
         let fault = check_tiling(&shape(&dims), &halves).unwrap_err();
         assert_eq!(fault.kind(), crate::FaultKind::Unsupported);
+        assert_eq!(fault.what(), "32 slices across 31 dimensions are more than can be checked");
         // Uncut dimensions cost nothing.
         let mut len = vec![2; 31];
         len[30] = 1;
