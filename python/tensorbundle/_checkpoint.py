@@ -134,7 +134,11 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         Source: FORMAT 4 (values), 5 (slices).
         """
         elements, dtype, shape, step = self._open.read(name, rows, aligned, verify)
-        array = _array(elements, dtype, shape)
+        try:
+            array = _array(elements, dtype, shape)
+        except UnsupportedError as error:
+            error.tensor = name
+            raise
         return array if step == 1 else array[::step]
 
     def info(self, name: str) -> TensorInfo:

@@ -82,16 +82,15 @@ impl Bundle {
         let file = File::open(&path)
             .map_err(|error| Error::io(&path, error, "the index of the checkpoint"))?;
         let table = Table::open(file).map_err(|error: Error| error.in_file(&path))?;
-        let first = table.load(0).map_err(|error| match table.block_count() {
-            0 => Fault::corrupt("bundle header", "the index holds no entries, not even its header")
-                .into(),
-            _ => error,
-        });
-        let first = first.map_err(|error| error.in_file(&path))?;
-        let header = read_header(&first).map_err(|fault| Error::fault(&path, fault.at(0)))?;
         let blocks = Lazy::new(table.block_count());
-        let kept = blocks.get_or_try(0, || Ok::<_, std::convert::Infallible>(first));
-        debug_assert!(kept.is_ok());
+        let first = blocks.get_or_try(0, || table.load(0));
+        let header = match first.map_err(|error: Error| error.in_file(&path))? {
+            Some(first) => read_header(first, first.len() > 1 || table.block_count() > 1),
+            None => {
+                Err(Fault::corrupt("bundle header", "the index holds no entries, not even this"))
+            }
+        };
+        let header = header.map_err(|fault| Error::fault(&path, fault.at(0)))?;
         Ok(Self {
             prefix: prefix.to_owned(),
             options,
@@ -216,10 +215,15 @@ impl Bundle {
 }
 
 /// The header is the value of the empty key, which sorts first.
-fn read_header(first: &Block) -> Result<Header, Fault> {
+fn read_header(first: &Block, more: bool) -> Result<Header, Fault> {
     let mut entries = first.iter();
     match entries.next_entry() {
-        Some((b"", value)) => Header::parse(value),
+        Some((b"", value)) => match Header::parse(value)? {
+            Header { num_shards: 0, .. } if more => {
+                Err(Fault::corrupt("bundle header", "it counts 0 data shards, but tensors follow"))
+            }
+            header => Ok(header),
+        },
         Some((key, _)) => Err(Fault::corrupt(
             "bundle header",
             format!("the first key is \"{}\", want the empty key", key.escape_ascii()),

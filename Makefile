@@ -1,0 +1,66 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench protos fuzz clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
+DEMO := tests/data/mnist_mlp
+FUZZ_SECONDS ?= 60
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/built ## open a real checkpoint: list it, show one tensor
+	$(BIN)/tensorbundle info $(DEMO)
+	$(BIN)/tensorbundle ls $(DEMO)
+	$(BIN)/tensorbundle cat $(DEMO) dense/kernel --rows 0:3
+
+test: $(VENV)/built $(VENV)/test ## all tests, of Rust and of Python, with TensorFlow as the oracle
+	cargo test --quiet --workspace --exclude tensorbundle-python
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/built $(VENV)/test $(VENV)/lint ## formatting, clippy, ruff, mypy, pyright, stale protos
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo xtask protos --check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: $(VENV)/built $(VENV)/bench ## hold it against TensorFlow's reader: benches/README.md says how
+	$(BIN)/python benches/run.py $(ARGS)
+
+protos: ## regenerate the Rust code of rust/wire/protos
+	cargo xtask protos
+
+# Sanitizers are still behind a flag that only nightly compilers take unasked.
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: $(VENV)/fuzz ## run each fuzz target for FUZZ_SECONDS (60)
+	cd rust && for target in $$(../$(BIN)/cargo-fuzz list); do \
+	    ../$(BIN)/cargo-fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 || exit 1; \
+	done
+
+clean: ## remove everything that was built, installed or generated
+	rm -rf $(VENV) target rust/fuzz/target benches/data .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# What is installed, and when: each stamp is newer than what it was made from.
+
+$(VENV)/made:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip==26.3'
+	touch $@
+
+$(VENV)/built: $(VENV)/build $(RUST_SOURCES)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet --release --locked
+	touch $@
+
+$(VENV)/fuzz: $(VENV)/made
+	cargo install --quiet --locked --root $(VENV) cargo-fuzz@0.13.1
+	touch $@
+
+$(VENV)/build $(VENV)/test $(VENV)/lint $(VENV)/bench: $(VENV)/%: $(VENV)/made pyproject.toml
+	$(BIN)/python -m pip install --quiet --group $*
+	touch $@
