@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 
@@ -136,9 +137,11 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         elements, dtype, shape, step = self._open.read(name, rows, aligned, verify)
         try:
             array = _array(elements, dtype, shape)
-        except UnsupportedError as error:
+        except ValueError as reason:  # more dimensions than NumPy has, or sizes that overflow
+            text = f"tensor {name!r}: NumPy has no array of shape {shape}: {reason}"
+            error = UnsupportedError(text)
             error.tensor = name
-            raise
+            raise error from None
         return array if step == 1 else array[::step]
 
     def info(self, name: str) -> TensorInfo:
@@ -156,7 +159,32 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         Raises:
             CorruptionError: a block of the index, or an entry, is not right.
         """
-        return self._open.infos()
+        reader = self._open
+        # A collection halfway would walk over objects that refer to nothing: most of the time it takes.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return reader.infos()
+        finally:
+            if collecting:
+                gc.enable()
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor, in stored order: the quick way to all of them.
+
+        Raises:
+            CorruptionError: a block of the index, or an entry, is not right.
+        """
+        return self._open.shapes()
+
+    def dtypes(self) -> dict[str, np.dtype[Any]]:
+        """The dtype of every tensor, as :attr:`TensorInfo.dtype`, in stored order.
+
+        Raises:
+            CorruptionError: a block of the index, or an entry, is not right.
+            UnsupportedError: a type that NumPy has no dtype for.
+        """
+        return self._open.dtypes()
 
     # The checkpoint.
 
@@ -248,11 +276,7 @@ def _array(
     import numpy as np
 
     if not isinstance(elements, list):
-        flat = np.frombuffer(elements, dtype)
-        try:
-            return flat.reshape(shape)
-        except ValueError as error:  # more dimensions than NumPy has, or a size that overflows beside a zero
-            raise UnsupportedError(f"NumPy has no array of shape {shape}: {error}") from None
+        return np.frombuffer(elements, dtype).reshape(shape)
     array = np.empty(len(elements), object)
     array[:] = elements
     array.flags.writeable = False

@@ -1,6 +1,6 @@
 //! One place where errors of the core become exceptions of Python.
 
-use crate::names;
+use crate::names::Name;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -28,9 +28,9 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
 /// `TensorNotFoundError`, with names that are near.
 pub(crate) fn not_found(py: Python<'_>, prefix: &Path, name: &[u8], near: &[&[u8]]) -> PyErr {
     let make = || -> PyResult<PyErr> {
-        let wanted = names::to_python(py, name)?;
+        let wanted = Name(name).into_pyobject(py)?;
         let near: Vec<_> =
-            near.iter().map(|name| names::to_python(py, name)).collect::<PyResult<_>>()?;
+            near.iter().map(|name| Name(name).into_pyobject(py)).collect::<PyResult<_>>()?;
         let mut text = format!("no tensor {} in {}", wanted.repr()?, prefix.display());
         for (i, name) in near.iter().enumerate() {
             text.push_str(if i == 0 { "; did you mean " } else { " or " });
@@ -65,7 +65,7 @@ fn fault_error(
     value.setattr("part", fault.part())?;
     value.setattr("offset", fault.offset())?;
     value.setattr("path", path.map(Path::as_os_str))?;
-    value.setattr("tensor", tensor.map(|name| names::to_python(py, name)).transpose()?)?;
+    value.setattr("tensor", tensor.map(Name))?;
     Ok(made)
 }
 
@@ -89,7 +89,11 @@ fn os_error(py: Python<'_>, path: &Path, source: &io::Error, context: &str) -> P
         Some(errno) => errno,
         None => py.import("errno")?.getattr(name)?.extract()?,
     };
-    let mut text: String = py.import("os")?.call_method1("strerror", (errno,))?.extract()?;
+    // Without a number it is an error of ours, in our words.
+    let mut text = match source.get_ref() {
+        Some(ours) => ours.to_string(),
+        None => py.import("os")?.call_method1("strerror", (errno,))?.extract()?,
+    };
     if !context.is_empty() {
         text.push_str(&format!(" ({context})"));
     }

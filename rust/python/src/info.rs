@@ -1,23 +1,38 @@
 //! What an index says of a tensor, as Python objects that are made when they are asked for.
 
-use crate::{dtypes, names};
+use crate::dtypes;
+use crate::names::Name;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use tensorbundle_store::{Bundle, Info, Listing, Part};
-use tensorbundle_wire::bundle::{ByteOrder, Entry, Shape, TensorSlice};
+use tensorbundle_store::{Bundle, Listing, Part, Row};
+use tensorbundle_wire::bundle::{ByteOrder, Entry, Shape, TensorSlice, elements};
 use tensorbundle_wire::crc::MaskedCrc;
 use tensorbundle_wire::dtype::{DataType, Layout};
 
 /// A tensor of a listing.
 #[pyclass(frozen, eq, hash, module = "tensorbundle._native")]
 pub(crate) struct TensorInfo {
-    listing: Arc<Listing>,
+    shared: Arc<Shared>,
     row: usize,
+}
+
+/// What the infos of one call have in common.
+pub(crate) struct Shared {
+    listing: Arc<Listing>,
     order: ByteOrder,
+    /// Whether tensors are views of a map, and the shards that the system could not map all the same.
     mapped: bool,
+    unmapped: Vec<u32>,
+}
+
+impl Shared {
+    pub(crate) fn new(bundle: &Bundle, listing: Arc<Listing>) -> Arc<Self> {
+        let (mapped, order) = (bundle.options().mmap, bundle.header().order);
+        Arc::new(Self { listing, order, mapped, unmapped: bundle.unmapped_shards() })
+    }
 }
 
 /// A slice of a partitioned tensor.
@@ -80,44 +95,44 @@ impl SliceInfo {
 }
 
 /// All tensors of a listing.
-pub(crate) fn all(bundle: &Bundle, listing: &Arc<Listing>) -> Vec<TensorInfo> {
-    let rows = 0..listing.infos().len();
-    rows.map(|row| TensorInfo::new(bundle, listing.clone(), row)).collect()
+pub(crate) fn all<'py>(py: Python<'py>, shared: &Arc<Shared>) -> PyResult<Bound<'py, PyList>> {
+    let rows = 0..shared.listing.len();
+    PyList::new(py, rows.map(|row| TensorInfo { shared: shared.clone(), row }))
 }
 
 impl TensorInfo {
-    pub(crate) fn new(bundle: &Bundle, listing: Arc<Listing>, row: usize) -> Self {
-        let shard = listing.infos().get(row).and_then(|info| u32::try_from(info.entry.shard).ok());
-        let mapped = bundle.is_mapped(shard.unwrap_or(0));
-        Self { listing, row, order: bundle.header().order, mapped }
+    /// The tensor of a listing of one.
+    pub(crate) fn only(shared: Arc<Shared>) -> Self {
+        Self { shared, row: 0 }
     }
 
-    fn info(&self) -> PyResult<&Info> {
-        let info = self.listing.infos().get(self.row);
-        info.ok_or_else(|| PyValueError::new_err("no such tensor in its listing"))
+    fn row(&self) -> PyResult<Row<'_>> {
+        let row = self.shared.listing.row(self.row);
+        row.ok_or_else(|| PyValueError::new_err("no such tensor in its listing"))
     }
 
-    fn entry(&self) -> PyResult<&Entry> {
-        Ok(&self.info()?.entry)
+    /// The row, unless the tensor is partitioned and has no place of its own.
+    fn piece(&self) -> PyResult<Option<Row<'_>>> {
+        Ok(Some(self.row()?).filter(|row| row.parts.is_empty()))
     }
 
-    /// The entry, unless the tensor is partitioned and has no place of its own.
-    fn piece(&self) -> PyResult<Option<&Entry>> {
-        Ok(Some(self.entry()?).filter(|entry| entry.slices.is_empty()))
+    fn is_mapped(&self, row: &Row<'_>) -> bool {
+        let unmapped = |shard| self.shared.unmapped.contains(&shard);
+        self.shared.mapped && !u32::try_from(row.shard).is_ok_and(unmapped)
     }
 }
 
 impl PartialEq for TensorInfo {
     fn eq(&self, other: &Self) -> bool {
-        self.info().ok() == other.info().ok() && self.order == other.order
+        self.row().ok() == other.row().ok() && self.shared.order == other.shared.order
     }
 }
 
 impl Hash for TensorInfo {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Name, place and checksum tell tensors apart; the rest is left to equality.
-        if let Ok(info) = self.info() {
-            (&info.name, info.entry.offset, info.entry.crc.0).hash(state);
+        if let Ok(row) = self.row() {
+            (row.name, row.offset, row.crc.0).hash(state);
         }
     }
 }
@@ -126,90 +141,80 @@ impl Hash for TensorInfo {
 impl TensorInfo {
     #[getter]
     fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        names::to_python(py, &self.info()?.name)
+        Name(self.row()?.name).into_pyobject(py)
     }
 
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        dtypes::numpy_dtype(py, self.entry()?.dtype, self.order)
+        dtypes::numpy_dtype(py, self.row()?.dtype, self.shared.order)
     }
 
     #[getter]
     fn type_name(&self) -> PyResult<String> {
-        Ok(self.entry()?.dtype.to_string())
+        Ok(self.row()?.dtype.to_string())
     }
 
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.entry()?.shape.dims())
+        PyTuple::new(py, self.row()?.dims)
     }
 
     #[getter]
     fn size(&self) -> PyResult<u64> {
-        Ok(self.entry()?.shape.elements())
+        Ok(elements(self.row()?.dims))
     }
 
     #[getter]
     fn nbytes(&self) -> PyResult<u64> {
-        Ok(self.info()?.stored_bytes())
+        Ok(self.row()?.stored_bytes())
     }
 
     #[getter]
     fn shard(&self) -> PyResult<Option<i32>> {
-        Ok(self.piece()?.map(|entry| entry.shard))
+        Ok(self.piece()?.map(|row| row.shard))
     }
 
     #[getter]
     fn offset(&self) -> PyResult<Option<i64>> {
-        Ok(self.piece()?.map(|entry| entry.offset))
+        Ok(self.piece()?.map(|row| row.offset))
     }
 
     #[getter]
     fn crc32c(&self) -> PyResult<Option<u32>> {
-        Ok(self.piece()?.map(|entry| entry.crc.0))
+        Ok(self.piece()?.map(|row| row.crc.0))
     }
 
     #[getter]
     fn aligned(&self) -> PyResult<bool> {
-        let entry = self.entry()?;
-        Ok(match entry.dtype.layout() {
+        let row = self.row()?;
+        Ok(match row.dtype.layout() {
             // What is put together is put where it is aligned, and so is what is read.
-            Layout::Fixed { unit, .. } if entry.slices.is_empty() && self.mapped => {
-                entry.offset % unit as i64 == 0
-            }
+            Layout::Fixed { unit, .. } if self.zero_copy()? => row.offset % unit as i64 == 0,
             _ => true,
         })
     }
 
     #[getter]
     fn zero_copy(&self) -> PyResult<bool> {
-        let entry = self.entry()?;
-        let fixed = matches!(entry.dtype.layout(), Layout::Fixed { .. });
-        let swapped = entry.dtype == DataType::BFLOAT16 && self.order == ByteOrder::Big;
-        Ok(self.mapped && fixed && entry.slices.is_empty() && !swapped)
+        let row = self.row()?;
+        let fixed = matches!(row.dtype.layout(), Layout::Fixed { .. });
+        let swapped = row.dtype == DataType::BFLOAT16 && self.shared.order == ByteOrder::Big;
+        Ok(fixed && !swapped && row.parts.is_empty() && self.is_mapped(&row))
     }
 
     #[getter]
     fn slices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let info = self.info()?;
-        let dims = info.entry.shape.dims();
-        let slices = info.parts.iter().map(|part| slice_info(part, dims));
-        PyTuple::new(py, slices.map(|slice| Py::new(py, slice)).collect::<PyResult<Vec<_>>>()?)
+        let row = self.row()?;
+        PyTuple::new(py, row.parts.iter().map(|part| slice_info(part, row.dims)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let entry = self.entry()?;
-        let mut text = format!(
-            "TensorInfo({}, {}, {}",
-            self.name(py)?.repr()?,
-            entry.dtype,
-            self.shape(py)?.repr()?
-        );
-        match self.piece()? {
-            Some(entry) => {
-                text.push_str(&format!(", shard={}, offset={})", entry.shard, entry.offset))
-            }
-            None => text.push_str(&format!(", {} slices)", entry.slices.len())),
+        let row = self.row()?;
+        let (name, shape) = (self.name(py)?, self.shape(py)?);
+        let mut text = format!("TensorInfo({}, {}, {}", name.repr()?, row.dtype, shape.repr()?);
+        match row.parts.len() {
+            0 => text.push_str(&format!(", shard={}, offset={})", row.shard, row.offset)),
+            slices => text.push_str(&format!(", {slices} slices)")),
         }
         Ok(text)
     }
@@ -218,15 +223,14 @@ impl TensorInfo {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let info = self.info()?;
-        let parts = info.parts.iter().map(|part| part.entry.as_ref().map(pack)).collect::<Vec<_>>();
-        let state = (
-            PyBytes::new(py, &info.name),
-            pack(&info.entry),
-            parts,
-            self.order == ByteOrder::Big,
-            self.mapped,
-        );
+        let row = self.row()?;
+        let place = (row.shard, row.offset, row.size, row.crc.0);
+        let whole: Packed = (row.dtype.0, signed(row.dims), place);
+        let parts =
+            row.parts.iter().map(|part| (part.slice.0.clone(), part.entry.as_ref().map(pack)));
+        let parts = parts.collect::<Vec<_>>();
+        let big = self.shared.order == ByteOrder::Big;
+        let state = (PyBytes::new(py, row.name), whole, parts, big, self.is_mapped(&row));
         Ok((py.get_type::<Self>().getattr("_restore")?, state.into_pyobject(py)?))
     }
 
@@ -235,47 +239,46 @@ impl TensorInfo {
     fn _restore(
         _class: &Bound<'_, PyType>,
         name: Vec<u8>,
-        entry: Packed,
-        parts: Vec<Option<Packed>>,
+        whole: Packed,
+        parts: Vec<PackedPart>,
         big: bool,
         mapped: bool,
     ) -> PyResult<Self> {
-        let entry = unpack(entry)?;
-        let parts = entry.slices.iter().zip(parts).map(|(slice, part)| {
-            Ok(Part { slice: slice.clone(), entry: part.map(unpack).transpose()? })
+        let parts = parts.into_iter().map(|(slice, entry)| {
+            Ok(Part { slice: TensorSlice(slice), entry: entry.map(unpack).transpose()? })
         });
-        let parts = parts.collect::<PyResult<_>>()?;
-        let info = Info { name: name.into(), entry, parts };
+        let listing = Listing::of(&name, &unpack(whole)?, parts.collect::<PyResult<_>>()?);
         let order = if big { ByteOrder::Big } else { ByteOrder::Little };
-        Ok(Self { listing: Arc::new(Listing::of(info)), row: 0, order, mapped })
+        let shared = Shared { listing: Arc::new(listing), order, mapped, unmapped: Vec::new() };
+        Ok(Self::only(Arc::new(shared)))
     }
 }
 
-/// An entry as plain values: type, shape, shard, offset, size, checksum, slices.
-type Packed = (i32, Vec<i64>, i32, i64, i64, u32, Vec<Vec<(i64, Option<i64>)>>);
+/// An entry as plain values: type, shape, and shard, offset, size and checksum.
+type Packed = (i32, Vec<i64>, (i32, i64, i64, u32));
+
+/// A slice: start and length for each dimension, and its entry.
+type PackedPart = (Vec<(i64, Option<i64>)>, Option<Packed>);
 
 fn pack(entry: &Entry) -> Packed {
-    (
-        entry.dtype.0,
-        entry.shape.dims().iter().map(|&dim| dim as i64).collect(),
-        entry.shard,
-        entry.offset,
-        entry.size,
-        entry.crc.0,
-        entry.slices.iter().map(|slice| slice.0.clone()).collect(),
-    )
+    let place = (entry.shard, entry.offset, entry.size, entry.crc.0);
+    (entry.dtype.0, signed(entry.shape.dims()), place)
 }
 
-fn unpack((dtype, dims, shard, offset, size, crc, slices): Packed) -> PyResult<Entry> {
+fn unpack((dtype, dims, (shard, offset, size, crc)): Packed) -> PyResult<Entry> {
     Ok(Entry {
         dtype: DataType(dtype),
-        shape: Shape::new(dims).map_err(|fault| PyValueError::new_err(fault.to_string()))?,
+        shape: Shape::new(&dims).map_err(|fault| PyValueError::new_err(fault.to_string()))?,
         shard,
         offset,
         size,
         crc: MaskedCrc(crc),
-        slices: slices.into_iter().map(TensorSlice).collect(),
+        slices: Vec::new(),
     })
+}
+
+fn signed(dims: &[u64]) -> Vec<i64> {
+    dims.iter().map(|&dim| dim as i64).collect()
 }
 
 fn slice_info(part: &Part, dims: &[u64]) -> SliceInfo {

@@ -5,14 +5,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use std::borrow::Cow;
 
-/// A name as `str`.
-pub(crate) fn to_python<'py>(py: Python<'py>, name: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    if let Ok(text) = std::str::from_utf8(name) {
-        return Ok(PyString::new(py, text));
+/// A name that becomes a `str`.
+pub(crate) struct Name<'a>(pub(crate) &'a [u8]);
+
+impl<'py> IntoPyObject<'py> for Name<'_> {
+    type Target = PyString;
+    type Output = Bound<'py, PyString>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        if let Ok(text) = std::str::from_utf8(self.0) {
+            return Ok(PyString::new(py, text));
+        }
+        let args = ("utf-8", "surrogateescape");
+        let text = PyBytes::new(py, self.0).call_method1(intern!(py, "decode"), args)?;
+        Ok(text.cast_into()?)
     }
-    let text =
-        PyBytes::new(py, name).call_method1(intern!(py, "decode"), ("utf-8", "surrogateescape"))?;
-    Ok(text.cast_into()?)
 }
 
 /// A `str` as the bytes on disk.

@@ -1,10 +1,12 @@
 //! An open checkpoint, below the `Checkpoint` that users see.
 
 use crate::buffer::TensorBuffer;
-use crate::info::{self, TensorInfo};
-use crate::{dtypes, errors, names, rows};
+use crate::info::{self, Shared, TensorInfo};
+use crate::names::{self, Name};
+use crate::{dtypes, errors, rows};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,27 +16,31 @@ use tensorbundle_wire::bundle::ByteOrder;
 
 /// An open checkpoint.
 #[pyclass(frozen, module = "tensorbundle._native")]
-pub(crate) struct Reader(Arc<Bundle>);
+pub(crate) struct Reader {
+    bundle: Arc<Bundle>,
+    /// All names, once they were asked for.
+    names: PyOnceLock<Py<PyTuple>>,
+}
 
 /// Elements, their NumPy type, their shape and the step to take through the rows.
 type Elements<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyTuple>, isize);
 
 impl Reader {
     fn find(&self, py: Python<'_>, name: &[u8]) -> PyResult<Option<Found>> {
-        py.detach(|| self.0.find(name)).map_err(|error| errors::to_python(py, error))
+        py.detach(|| self.bundle.find(name)).map_err(|error| errors::to_python(py, error))
     }
 
     fn listing(&self, py: Python<'_>) -> PyResult<&Arc<Listing>> {
-        py.detach(|| self.0.listing()).map_err(|error| errors::to_python(py, error))
+        py.detach(|| self.bundle.listing()).map_err(|error| errors::to_python(py, error))
     }
 
     fn not_found(&self, py: Python<'_>, name: &[u8]) -> PyErr {
         let near = py.detach(|| {
-            let listing = self.0.listing().ok()?;
+            let listing = self.bundle.listing().ok()?;
             let wanted = String::from_utf8_lossy(name);
-            Some(near_names(&wanted, listing.infos().iter().map(|info| &*info.name)))
+            Some(near_names(&wanted, listing.names()))
         });
-        errors::not_found(py, self.0.prefix(), name, &near.unwrap_or_default())
+        errors::not_found(py, self.bundle.prefix(), name, &near.unwrap_or_default())
     }
 }
 
@@ -50,27 +56,27 @@ impl Reader {
             }
         };
         let bundle = py.detach(open).map_err(|error| errors::to_python(py, error))?;
-        Ok(Self(Arc::new(bundle)))
+        Ok(Self { bundle: Arc::new(bundle), names: PyOnceLock::new() })
     }
 
     #[getter]
     fn prefix(&self) -> OsString {
-        self.0.prefix().into()
+        self.bundle.prefix().into()
     }
 
     #[getter]
     fn index_path(&self) -> OsString {
-        index_path(self.0.prefix()).into()
+        index_path(self.bundle.prefix()).into()
     }
 
     #[getter]
     fn num_shards(&self) -> u32 {
-        self.0.header().num_shards
+        self.bundle.header().num_shards
     }
 
     #[getter]
     fn endianness(&self) -> &'static str {
-        match self.0.header().order {
+        match self.bundle.header().order {
             ByteOrder::Little => "little",
             ByteOrder::Big => "big",
         }
@@ -78,21 +84,48 @@ impl Reader {
 
     #[getter]
     fn producer(&self) -> i32 {
-        self.0.header().producer
+        self.bundle.header().producer
     }
 
     fn shard_path(&self, i: u32) -> OsString {
-        self.0.shard_path(i).into()
+        self.bundle.shard_path(i).into()
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        Ok(self.listing(py)?.infos().len())
+        Ok(self.listing(py)?.len())
     }
 
-    fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let infos = self.listing(py)?.infos();
-        let names = infos.iter().map(|info| names::to_python(py, &info.name));
-        PyList::new(py, names.collect::<PyResult<Vec<_>>>()?)
+    fn names<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyTuple>> {
+        let names = self.names.get_or_try_init(py, || {
+            Ok::<_, PyErr>(PyTuple::new(py, self.listing(py)?.names().map(Name))?.unbind())
+        })?;
+        Ok(names.bind(py))
+    }
+
+    /// The shape of each tensor. Neighbours of one shape share its tuple.
+    fn shapes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (listing, shapes) = (self.listing(py)?, PyDict::new(py));
+        let mut last: Option<(&[u64], Bound<'py, PyTuple>)> = None;
+        for (i, name) in self.names(py)?.iter_borrowed().enumerate() {
+            let dims = listing.dims(i).unwrap_or_default();
+            let shape = match last {
+                Some((same, shape)) if same == dims => shape,
+                _ => PyTuple::new(py, dims)?,
+            };
+            shapes.set_item(name, &shape)?;
+            last = Some((dims, shape));
+        }
+        Ok(shapes)
+    }
+
+    /// The NumPy type of each tensor.
+    fn dtypes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (listing, dtypes) = (self.listing(py)?, PyDict::new(py));
+        let order = self.bundle.header().order;
+        for (name, &dtype) in self.names(py)?.iter_borrowed().zip(listing.dtypes()) {
+            dtypes.set_item(name, dtypes::numpy_dtype(py, dtype, order)?)?;
+        }
+        Ok(dtypes)
     }
 
     fn contains(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
@@ -102,14 +135,13 @@ impl Reader {
     fn info(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<TensorInfo> {
         let name = names::from_python(name)?;
         let info =
-            py.detach(|| self.0.info(&name)).map_err(|error| errors::to_python(py, error))?;
+            py.detach(|| self.bundle.info(&name)).map_err(|error| errors::to_python(py, error))?;
         let info = info.ok_or_else(|| self.not_found(py, &name))?;
-        Ok(TensorInfo::new(&self.0, Arc::new(Listing::of(info)), 0))
+        Ok(TensorInfo::only(Shared::new(&self.bundle, Arc::new(info))))
     }
 
     fn infos<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let infos = info::all(&self.0, self.listing(py)?).into_iter();
-        PyList::new(py, infos.map(|info| Py::new(py, info)).collect::<PyResult<Vec<_>>>()?)
+        info::all(py, &Shared::new(&self.bundle, self.listing(py)?.clone()))
     }
 
     /// A tensor's elements: a buffer, or a list of bytes for strings and variants.
@@ -131,7 +163,7 @@ impl Reader {
         };
         let step = rows.as_ref().map_or(1, |rows| rows.step);
         let options = ReadOptions { rows: rows.map(|rows| rows.range), aligned, verify };
-        let tensor = py.detach(|| self.0.read(&found, &options));
+        let tensor = py.detach(|| self.bundle.read(&found, &options));
         let tensor = tensor.map_err(|error| errors::to_python(py, error))?;
         let elements = match tensor.value {
             Value::Raw(bytes) => Bound::new(py, TensorBuffer(bytes))?.into_any(),

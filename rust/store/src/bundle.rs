@@ -14,9 +14,9 @@ use once_cell::race::OnceBox;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tensorbundle_wire::Fault;
 use tensorbundle_wire::bundle::{Entry, Header};
 use tensorbundle_wire::table::{Block, Table};
+use tensorbundle_wire::{Fault, limits};
 
 /// How a bundle is opened.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +149,8 @@ impl Bundle {
         let Some(slot) = block.get(key) else {
             return Ok(None);
         };
-        let entry = Entry::parse(&slot.value).map_err(|fault| self.entry_fault(fault, i))?;
+        let mut entry = Entry::default();
+        self.parse_entry(&mut entry, &slot.value, i)?;
         let id = EntryId { block: i, place: slot.place, block_len: block.byte_len() };
         Ok(Some(Found { name: key.to_owned(), entry, id }))
     }
@@ -157,6 +158,20 @@ impl Bundle {
     /// All tensors, in the order of their names. The first call goes over the whole index.
     pub fn listing(&self) -> Result<&Arc<Listing>> {
         self.listing.get_or_try_init(|| Ok(Box::new(Arc::new(Listing::read(self)?))))
+    }
+
+    /// Reads an entry of block `i`.
+    pub(crate) fn parse_entry(&self, entry: &mut Entry, value: &[u8], i: usize) -> Result<()> {
+        entry.parse_into(value).map_err(|fault| self.entry_fault(fault, i))?;
+        let most = self.table.source().len().saturating_mul(limits::MAX_SLICES_PER_BYTE);
+        if entry.slices.len() as u64 > most {
+            let what = format!(
+                "it lists {} slices, an index of {most} bytes has no room for them",
+                entry.slices.len()
+            );
+            return Err(self.entry_fault(Fault::corrupt("index entry", what), i));
+        }
+        Ok(())
     }
 
     pub(crate) fn block_count(&self) -> usize {
@@ -187,9 +202,9 @@ impl Bundle {
         shard.ok_or_else(|| Fault::corrupt("index entry", format!("no shard {i} of {n}")).into())
     }
 
-    /// Would a tensor in shard `i` be a view of a map? As asked for, unless the system could not map it.
-    pub fn is_mapped(&self, i: u32) -> bool {
-        self.options.mmap && self.shards.get(i as usize).is_none_or(Shard::is_mapped)
+    /// The shards that were to be mapped, but could not be: their tensors are read.
+    pub fn unmapped_shards(&self) -> Vec<u32> {
+        self.shards.iter().filter(|(_, shard)| !shard.is_mapped()).map(|(i, _)| i as u32).collect()
     }
 
     pub(crate) fn verified(&self) -> &Verified {

@@ -19,6 +19,16 @@ impl<T> Lazy<T> {
         Self { chunks: (0..len.div_ceil(CHUNK)).map(|_| OnceBox::new()).collect(), len }
     }
 
+    /// The cells that are set.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        let chunks =
+            self.chunks.iter().enumerate().filter_map(|(c, chunk)| Some((c, chunk.get()?)));
+        chunks.flat_map(|(c, chunk)| {
+            let cells = chunk.iter().enumerate();
+            cells.filter_map(move |(i, cell)| Some((c * CHUNK + i, cell.get()?)))
+        })
+    }
+
     /// The value of cell `i`, if it is set.
     pub(crate) fn get(&self, i: usize) -> Option<&T> {
         self.chunks.get(i / CHUNK)?.get()?.get(i % CHUNK)?.get()
@@ -50,6 +60,7 @@ mod tests {
         assert_eq!(lazy.get_or_try(299, || Ok::<_, ()>(7)), Ok(Some(&7)));
         assert_eq!(lazy.get_or_try(299, || Ok::<_, ()>(8)), Ok(Some(&7)));
         assert_eq!(lazy.get(299), Some(&7));
+        assert_eq!(lazy.iter().collect::<Vec<_>>(), [(299, &7)]);
         assert_eq!(lazy.get_or_try(300, || Ok::<_, ()>(1)), Ok(None), "no such cell");
         assert_eq!(lazy.get(300), None);
     }

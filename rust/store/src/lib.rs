@@ -26,5 +26,5 @@ mod source;
 
 pub use bundle::{Bundle, Found, Options, data_path, index_path};
 pub use error::{Error, Result};
-pub use listing::{Info, Listing, Part};
+pub use listing::{Listing, Part, Row};
 pub use read::{ReadOptions, Tensor, Value};

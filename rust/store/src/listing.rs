@@ -1,26 +1,46 @@
-//! Every tensor of a bundle, from one pass over its index.
+//! Every tensor of a bundle, from one pass over its index: columns, not objects.
 
 use crate::bundle::Bundle;
 use crate::{Error, Result};
-use bytes::Bytes;
-use tensorbundle_wire::bundle::{Entry, TensorSlice, slice_key};
+use std::collections::HashMap;
+use tensorbundle_wire::bundle::{Entry, Shape, TensorSlice, slice_key};
+use tensorbundle_wire::crc::MaskedCrc;
+use tensorbundle_wire::dtype::DataType;
 use tensorbundle_wire::{Fault, limits};
 
 /// The tensors of a bundle, in the order of their names.
 #[derive(Debug, Default)]
 pub struct Listing {
-    infos: Vec<Info>,
+    names: Ragged<u8>,
+    shapes: Ragged<u64>,
+    dtypes: Vec<DataType>,
+    shards: Vec<i32>,
+    offsets: Vec<i64>,
+    sizes: Vec<i64>,
+    crcs: Vec<MaskedCrc>,
+    /// The slices of those rows that are partitioned tensors.
+    parts: HashMap<usize, Vec<Part>>,
 }
 
-/// What the index says of a tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Info {
+/// What the index says of one tensor. The place in the shards is as stored, unchecked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
     /// Its name: any bytes.
-    pub name: Bytes,
-    /// Its entry.
-    pub entry: Entry,
+    pub name: &'a [u8],
+    /// Its dimensions.
+    pub dims: &'a [u64],
+    /// Type of its elements.
+    pub dtype: DataType,
+    /// Number of its shard; means nothing if it is partitioned, like all that follow.
+    pub shard: i32,
+    /// Where in the shard.
+    pub offset: i64,
+    /// How many bytes.
+    pub size: i64,
+    /// Its checksum.
+    pub crc: MaskedCrc,
     /// Its slices, if it is partitioned.
-    pub parts: Vec<Part>,
+    pub parts: &'a [Part],
 }
 
 /// One slice of a partitioned tensor.
@@ -32,66 +52,201 @@ pub struct Part {
     pub entry: Option<Entry>,
 }
 
-impl Info {
+impl Row<'_> {
     /// Bytes in the shards.
     pub fn stored_bytes(&self) -> u64 {
-        let size = |entry: &Entry| u64::try_from(entry.size).unwrap_or(0);
-        if self.entry.slices.is_empty() {
-            return size(&self.entry);
+        let bytes = |size: i64| u64::try_from(size).unwrap_or(0);
+        if self.parts.is_empty() {
+            return bytes(self.size);
         }
-        let parts = self.parts.iter().filter_map(|part| part.entry.as_ref());
-        parts.fold(0, |sum, entry| sum.saturating_add(size(entry)))
+        let entries = self.parts.iter().filter_map(|part| part.entry.as_ref());
+        entries.fold(0, |sum, entry| sum.saturating_add(bytes(entry.size)))
+    }
+
+    fn to_entry(self) -> Result<Entry, Fault> {
+        let dims: Vec<_> = self.dims.iter().map(|&dim| dim as i64).collect();
+        Ok(Entry {
+            dtype: self.dtype,
+            shape: Shape::new(&dims)?,
+            shard: self.shard,
+            offset: self.offset,
+            size: self.size,
+            crc: self.crc,
+            slices: self.parts.iter().map(|part| part.slice.clone()).collect(),
+        })
     }
 }
 
 impl Listing {
-    /// The tensors.
-    pub fn infos(&self) -> &[Info] {
-        &self.infos
+    /// A listing of one tensor.
+    pub fn of(name: &[u8], entry: &Entry, parts: Vec<Part>) -> Self {
+        let mut listing = Self::default();
+        listing.push(name, entry);
+        if !parts.is_empty() {
+            listing.parts.insert(0, parts);
+        }
+        listing
+    }
+
+    /// How many tensors.
+    pub fn len(&self) -> usize {
+        self.dtypes.len()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.dtypes.is_empty()
+    }
+
+    /// The name of tensor `i`.
+    pub fn name(&self, i: usize) -> Option<&[u8]> {
+        self.names.get(i)
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.name(i).unwrap_or_default())
+    }
+
+    /// The dimensions of tensor `i`.
+    pub fn dims(&self, i: usize) -> Option<&[u64]> {
+        self.shapes.get(i)
+    }
+
+    /// The types of all tensors.
+    pub fn dtypes(&self) -> &[DataType] {
+        &self.dtypes
+    }
+
+    /// Tensor `i`.
+    pub fn row(&self, i: usize) -> Option<Row<'_>> {
+        Some(Row {
+            name: self.names.get(i)?,
+            dims: self.shapes.get(i)?,
+            dtype: *self.dtypes.get(i)?,
+            shard: *self.shards.get(i)?,
+            offset: *self.offsets.get(i)?,
+            size: *self.sizes.get(i)?,
+            crc: *self.crcs.get(i)?,
+            parts: self.parts.get(&i).map_or(&[], Vec::as_slice),
+        })
     }
 
     /// Is there a tensor of this name?
     pub fn contains(&self, name: &[u8]) -> bool {
-        self.infos.binary_search_by(|info| (*info.name).cmp(name)).is_ok()
+        self.find(name, self.len()).is_some()
     }
 
-    /// A listing of one tensor.
-    pub fn of(info: Info) -> Self {
-        Self { infos: vec![info] }
+    /// The row of a name among the first `rows`.
+    fn find(&self, name: &[u8], rows: usize) -> Option<usize> {
+        let (mut low, mut high) = (0, rows);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.name(middle)?.cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(middle),
+            }
+        }
+        None
     }
 
+    fn push(&mut self, name: &[u8], entry: &Entry) {
+        self.names.push(name);
+        self.shapes.push(entry.shape.dims());
+        self.dtypes.push(entry.dtype);
+        self.shards.push(entry.shard);
+        self.offsets.push(entry.offset);
+        self.sizes.push(entry.size);
+        self.crcs.push(entry.crc);
+    }
+
+    /// Reads the whole index.
     pub(crate) fn read(bundle: &Bundle) -> Result<Self> {
-        let mut infos = Vec::new();
-        let mut slice_keys = 0; // keys that begin with 00 come first
-        let mut partitioned = false;
+        let mut listing = Self::default();
+        let mut entry = Entry::default();
         for i in 0..bundle.block_count() {
             let block = bundle.block(i)?;
-            let first = infos.len();
-            let mut names = Names::with_capacity(block.len(), block.byte_len());
+            let most_names = listing.names.values.len() + limits::max_name_bytes(block.byte_len());
+            listing.reserve(block.len());
             let mut walk = block.iter();
             while let Some((key, value)) = walk.next_entry() {
                 if key.is_empty() {
                     continue; // the header
                 }
-                let entry = Entry::parse(value)
-                    .map_err(|fault| bundle.entry_fault(fault, i).for_tensor(key))?;
-                slice_keys += usize::from(key.starts_with(&[0]));
-                partitioned |= !entry.slices.is_empty();
-                names.push(key).map_err(|fault| bundle.entry_fault(fault, i))?;
-                infos.push(Info { name: Bytes::new(), entry, parts: Vec::new() });
+                let parsed = bundle.parse_entry(&mut entry, value, i);
+                parsed.map_err(|error| error.for_tensor(key))?;
+                if !entry.slices.is_empty() {
+                    let slices = std::mem::take(&mut entry.slices).into_iter();
+                    let parts = slices.map(|slice| Part { slice, entry: None }).collect();
+                    listing.parts.insert(listing.len(), parts);
+                }
+                listing.push(key, &entry);
+                if listing.names.values.len() > most_names {
+                    let what = "the names of its tensors are out of all proportion to it";
+                    return Err(bundle.entry_fault(Fault::unsupported("data block", what), i));
+                }
             }
-            names.share(infos.get_mut(first..).unwrap_or_default());
         }
-        if partitioned {
-            tie_slices(&mut infos, slice_keys);
+        if listing.parts.is_empty() {
+            return Ok(listing);
         }
-        Ok(Self { infos })
+        // Keys that begin with 00 come first.
+        let slice_keys = listing.names().take_while(|name| name.starts_with(&[0])).count();
+        let tied = listing.tie_slices(slice_keys)?;
+        Ok(listing.without(&tied)?)
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        self.names.ends.reserve(rows);
+        self.shapes.ends.reserve(rows);
+        self.dtypes.reserve(rows);
+        self.shards.reserve(rows);
+        self.offsets.reserve(rows);
+        self.sizes.reserve(rows);
+        self.crcs.reserve(rows);
+    }
+
+    /// Gives the partitioned tensors the entries of their slices; says which rows those were.
+    fn tie_slices(&mut self, slice_keys: usize) -> Result<Vec<bool>, Fault> {
+        let mut tied = vec![false; self.len()];
+        let mut parts = std::mem::take(&mut self.parts);
+        for (&row, parts) in &mut parts {
+            let name = self.name(row).unwrap_or_default();
+            for part in parts {
+                let Some(at) = self.find(&slice_key(name, &part.slice), slice_keys) else {
+                    continue;
+                };
+                part.entry = self.row(at).map(Row::to_entry).transpose()?;
+                if let Some(tied) = tied.get_mut(at) {
+                    *tied = true;
+                }
+            }
+        }
+        self.parts = parts;
+        Ok(tied)
+    }
+
+    /// The listing without the rows that are slices of others. What looks like a slice's key and belongs to no
+    /// tensor stays: it is a tensor with an odd name.
+    fn without(mut self, tied: &[bool]) -> Result<Self, Fault> {
+        let mut left = Self::default();
+        for (i, _) in tied.iter().enumerate().filter(|&(_, tied)| !tied) {
+            let parts = self.parts.remove(&i);
+            if let Some(row) = self.row(i) {
+                if let Some(parts) = parts {
+                    left.parts.insert(left.len(), parts);
+                }
+                left.push(row.name, &row.to_entry()?);
+            }
+        }
+        Ok(left)
     }
 }
 
 impl Bundle {
-    /// Everything the index says of a tensor. Touches the blocks of its slices.
-    pub fn info(&self, name: &[u8]) -> Result<Option<Info>> {
+    /// Everything the index says of a tensor, as a listing of one. Touches the blocks of its slices.
+    pub fn info(&self, name: &[u8]) -> Result<Option<Listing>> {
         let Some(found) = self.find(name)? else {
             return Ok(None);
         };
@@ -100,67 +255,32 @@ impl Bundle {
             Ok(Part { slice: slice.clone(), entry })
         });
         let parts = parts.collect::<Result<_>>().map_err(|error: Error| error.for_tensor(name))?;
-        Ok(Some(Info { name: found.name.into(), entry: found.entry, parts }))
+        Ok(Some(Listing::of(name, &found.entry, parts)))
     }
 }
 
-/// The names of a block, in one allocation.
-struct Names {
-    bytes: Vec<u8>,
+/// A column of lists: all values in one allocation, and where each list ends.
+#[derive(Debug)]
+struct Ragged<T> {
+    values: Vec<T>,
     ends: Vec<usize>,
-    most: usize,
 }
 
-impl Names {
-    fn with_capacity(names: usize, block_len: usize) -> Self {
-        let most = limits::max_name_bytes(block_len);
-        Self { bytes: Vec::with_capacity(block_len), ends: Vec::with_capacity(names), most }
+impl<T: Copy> Ragged<T> {
+    fn push(&mut self, list: &[T]) {
+        self.values.extend_from_slice(list);
+        self.ends.push(self.values.len());
     }
 
-    fn push(&mut self, name: &[u8]) -> Result<(), Fault> {
-        if self.bytes.len() + name.len() > self.most {
-            return Err(Fault::unsupported(
-                "data block",
-                format!("the names of its tensors take more than {} bytes", self.most),
-            ));
-        }
-        self.bytes.extend_from_slice(name);
-        self.ends.push(self.bytes.len());
-        Ok(())
-    }
-
-    fn share(mut self, infos: &mut [Info]) {
-        self.bytes.shrink_to_fit();
-        let bytes = Bytes::from(self.bytes);
-        let mut start = 0;
-        for (info, end) in infos.iter_mut().zip(self.ends) {
-            info.name = bytes.slice(start..end);
-            start = end;
-        }
+    fn get(&self, i: usize) -> Option<&[T]> {
+        let end = *self.ends.get(i)?;
+        let start = i.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.values.get(start..end)
     }
 }
 
-/// Ties slices to their tensors and takes them off the list. What looks like a slice's key and belongs to no
-/// tensor stays: it is a tensor with an odd name.
-fn tie_slices(infos: &mut Vec<Info>, slice_keys: usize) {
-    let mut tied = vec![false; infos.len()];
-    for i in 0..infos.len() {
-        let Some(Info { name, entry, .. }) = infos.get(i) else { continue };
-        let keys = infos.get(..slice_keys).unwrap_or_default();
-        let mut parts = Vec::with_capacity(entry.slices.len());
-        for slice in &entry.slices {
-            let key = slice_key(name, slice);
-            let at = keys.binary_search_by(|info| (*info.name).cmp(&key)).ok();
-            if let Some(tied) = at.and_then(|at| tied.get_mut(at)) {
-                *tied = true;
-            }
-            let entry = at.and_then(|at| keys.get(at)).map(|info| info.entry.clone());
-            parts.push(Part { slice: slice.clone(), entry });
-        }
-        if let Some(info) = infos.get_mut(i) {
-            info.parts = parts;
-        }
+impl<T> Default for Ragged<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), ends: Vec::new() }
     }
-    let mut tied = tied.into_iter();
-    infos.retain(|_| tied.next() != Some(true));
 }

@@ -4,6 +4,7 @@ use crate::buffer::Buffer;
 use crate::source::File;
 use crate::{Error, Result, map};
 use bytes::Bytes;
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 use tensorbundle_wire::crc::{MaskedCrc, RunningCrc};
@@ -22,7 +23,10 @@ const CHUNK: usize = 1 << 20;
 impl Shard {
     /// Opens a shard. Where the system cannot map the file, it is read instead.
     pub(crate) fn open(path: &Path, mmap: bool, context: String) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io(path, error, context))?;
+        let file = File::open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::io(path, error, context),
+            _ => Error::io(path, error, "a data shard"),
+        })?;
         let map = if mmap { map::map(&file).ok() } else { None };
         Ok(Self { file, map })
     }
@@ -80,7 +84,7 @@ impl Shard {
         self.check(range)?;
         let memory = |error| Error::io(self.path(), error, "memory for a copy of its bytes");
         let len = usize::try_from(range.end - range.start)
-            .map_err(|_| memory(std::io::ErrorKind::OutOfMemory.into()))?;
+            .map_err(|_| memory(io::ErrorKind::OutOfMemory.into()))?;
         let mut buffer = Buffer::zeroed(len).map_err(memory)?;
         self.read_into(range.start, buffer.as_mut())?;
         buffer.freeze().map_err(memory)

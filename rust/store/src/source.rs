@@ -23,7 +23,8 @@ impl File {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
         if !kind.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+            let what = "not a regular file, but a pipe, a socket or a device";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let file = fs::File::open(path)?;
         let len = file.metadata()?.len();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A type's number. Numbers are open: a file may hold one that is newer than this table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct DataType(pub i32);
 
 /// How a type's elements lie in a shard.

@@ -7,9 +7,13 @@ pub const MAX_RANK: usize = 254;
 /// with a number that costs its author five bytes.
 pub const MAX_SHARDS: u32 = 1 << 20;
 
-/// Steps of the check that the slices of a partitioned tensor tile it. A hundred thousand slices of a
-/// matrix take a two-thousandth of it; only a file made to be slow needs more.
-pub const MAX_TILING_STEPS: u64 = 1 << 30;
+/// Slices of a tensor that is cut along more than three dimensions: each is held against each other, and
+/// this many take a second. Cut along fewer, as real ones are, their number is free.
+pub const MAX_SLICES_IN_MANY_DIMENSIONS: usize = 8192;
+
+/// Slices that an index may list for each of its bytes. A real slice is listed with its tensor, at 8 bytes or
+/// more, and has an entry of its own, at 30 or more; even Snappy does not bring that down to one.
+pub const MAX_SLICES_PER_BYTE: u64 = 1;
 
 /// How deep groups of unknown fields may nest in a message: protobuf's own limit.
 pub const MAX_GROUP_DEPTH: usize = 100;

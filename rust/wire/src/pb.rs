@@ -26,9 +26,9 @@ pub enum Value<'a> {
 pub enum Malformed {
     /// A length or a number is cut or too long.
     Short(Short),
-    /// A tag with field number 0, or a wire type that does not exist.
+    /// A field number of 0 or too large, or a wire type that does not exist.
     Tag(u64),
-    /// A group that does not end, ends twice or nests too deep.
+    /// A group that ends twice or nests too deep.
     Group,
 }
 
@@ -42,11 +42,18 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Short(short) => write!(f, "not a protobuf message: {short}"),
-            Self::Tag(tag) => write!(f, "not a protobuf message: no field has the tag {tag}"),
-            Self::Group => f.write_str("not a protobuf message: a group is not closed"),
+            Self::Tag(tag) => {
+                write!(f, "not a protobuf message: no field has the tag or wire type {tag}")
+            }
+            Self::Group => {
+                f.write_str("not a protobuf message: a group is closed twice or too deep")
+            }
         }
     }
 }
+
+const START_GROUP: u64 = 3;
+const END_GROUP: u64 = 4;
 
 /// The fields of a message, in the order of the wire.
 pub struct Fields<'a>(Cursor<'a>);
@@ -58,39 +65,55 @@ pub fn fields(message: &[u8]) -> Fields<'_> {
 
 impl<'a> Fields<'a> {
     /// The next field. Groups, which none of the formats use, are passed over.
+    #[inline(always)] // the innermost loop of listing an index
     pub fn next_field(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
-        let mut depth = 0;
         while !self.0.is_empty() {
-            let tag = self.0.varint64()?;
-            let number = u32::try_from(tag >> 3).map_err(|_| Malformed::Tag(tag))?;
-            if number == 0 || number >= 1 << 29 {
-                return Err(Malformed::Tag(tag));
-            }
-            let value = match tag & 7 {
-                0 => Value::Varint(self.0.varint64()?),
-                1 => Value::Fixed64(u64::from_le_bytes(self.0.array()?)),
-                2 => {
-                    let len = self.0.varint64()?;
-                    let len = usize::try_from(len).map_err(|_| Short::End)?;
-                    Value::Len(self.0.take(len)?)
-                }
-                3 if depth < MAX_GROUP_DEPTH => {
-                    depth += 1;
-                    continue;
-                }
-                4 if depth > 0 => {
-                    depth -= 1;
-                    continue;
-                }
-                3 | 4 => return Err(Malformed::Group),
-                5 => Value::Fixed32(u32::from_le_bytes(self.0.array()?)),
-                _ => return Err(Malformed::Tag(tag)),
-            };
-            if depth == 0 {
-                return Ok(Some((number, value)));
+            let (number, kind) = self.tag()?;
+            match kind {
+                START_GROUP => self.skip_group()?,
+                kind => return Ok(Some((number, self.value(kind)?))),
             }
         }
-        if depth == 0 { Ok(None) } else { Err(Malformed::Group) }
+        Ok(None)
+    }
+
+    #[inline(always)]
+    fn tag(&mut self) -> Result<(u32, u64), Malformed> {
+        let tag = self.0.varint64()?;
+        let number = (tag >> 3) as u32;
+        if number == 0 || tag >> 32 != 0 { Err(Malformed::Tag(tag)) } else { Ok((number, tag & 7)) }
+    }
+
+    #[inline(always)]
+    fn value(&mut self, kind: u64) -> Result<Value<'a>, Malformed> {
+        Ok(match kind {
+            0 => Value::Varint(self.0.varint64()?),
+            1 => Value::Fixed64(u64::from_le_bytes(self.0.array()?)),
+            2 => {
+                let len = self.0.varint64()?;
+                let len = usize::try_from(len).map_err(|_| Short::End)?;
+                Value::Len(self.0.take(len)?)
+            }
+            5 => Value::Fixed32(u32::from_le_bytes(self.0.array()?)),
+            END_GROUP => return Err(Malformed::Group),
+            _ => return Err(Malformed::Tag(kind)),
+        })
+    }
+
+    #[cold]
+    fn skip_group(&mut self) -> Result<(), Malformed> {
+        let mut depth = 1;
+        while depth > 0 {
+            match self.tag()?.1 {
+                START_GROUP if depth < MAX_GROUP_DEPTH => depth += 1,
+                START_GROUP => return Err(Malformed::Group),
+                END_GROUP => depth -= 1,
+                kind => {
+                    self.value(kind)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -138,7 +161,7 @@ mod tests {
         let all: Vec<_> =
             fields(&[0x0b, 0x10, 5, 0x13, 0x14, 0x0c, 0x18, 7]).collect::<Result<_, _>>().unwrap();
         assert_eq!(all, [(3, Value::Varint(7))]);
-        assert_eq!(fields(&[0x0b]).next(), Some(Err(Malformed::Group)));
+        assert_eq!(fields(&[0x0b]).next(), Some(Err(Malformed::Short(Short::End))));
         assert_eq!(fields(&[0x0c]).next(), Some(Err(Malformed::Group)));
         assert_eq!(fields(&[0x0b; 101]).next(), Some(Err(Malformed::Group)));
     }
@@ -146,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_no_message() {
         assert_eq!(fields(&[0x00]).next(), Some(Err(Malformed::Tag(0))));
-        assert_eq!(fields(&[0x0e]).next(), Some(Err(Malformed::Tag(14))));
+        assert_eq!(fields(&[0x0e]).next(), Some(Err(Malformed::Tag(6))));
         assert_eq!(fields(&[0x0a, 5, 1]).next(), Some(Err(Malformed::Short(Short::End))));
         assert_eq!(
             fields(&[0x0a, 5]).next().unwrap().unwrap_err().to_string(),

@@ -6,7 +6,6 @@
 //!
 //! Decoded by hand: an index can hold hundreds of thousands of them.
 
-use super::shape::merge_dims;
 use super::{Shape, TensorSlice};
 use crate::crc::MaskedCrc;
 use crate::dtype::DataType;
@@ -16,7 +15,7 @@ use std::ops::Range;
 
 /// BundleEntryProto with a sound type and shape. The place in the shards is as stored: [`Entry::place`]
 /// checks it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
     /// Type of the elements.
     pub dtype: DataType,
@@ -39,27 +38,49 @@ const PART: &str = "index entry";
 impl Entry {
     /// Reads an entry.
     pub fn parse(message: &[u8]) -> Result<Self> {
-        let raw = Raw::parse(message).map_err(|malformed| {
+        let mut entry = Self::default();
+        entry.parse_into(message)?;
+        Ok(entry)
+    }
+
+    /// Reads an entry in place of this one, so that many of them share their memory.
+    pub fn parse_into(&mut self, message: &[u8]) -> Result<()> {
+        self.shape.clear();
+        self.slices.clear();
+        *self = Self {
+            shape: std::mem::take(&mut self.shape),
+            slices: std::mem::take(&mut self.slices),
+            ..Self::default()
+        };
+        self.merge(message).map_err(|malformed| {
             Fault::corrupt(PART, format!("unable to parse it: {malformed}"))
         })?;
-        let dtype = DataType(raw.dtype);
+        let dtype = self.dtype;
         if dtype.is_ref() || dtype.0 <= 0 {
             return Err(Fault::corrupt(
                 PART,
                 format!("type {dtype} (number {}) is never in a checkpoint", dtype.0),
             ));
         }
-        let shape =
-            Shape::new(raw.dims).map_err(|fault| Fault::corrupt(PART, fault.to_string()))?;
-        Ok(Self {
-            dtype,
-            shape,
-            shard: raw.shard,
-            offset: raw.offset,
-            size: raw.size,
-            crc: raw.crc,
-            slices: raw.slices,
-        })
+        self.shape.check().map_err(|fault| Fault::corrupt(PART, fault.to_string()))
+    }
+
+    /// A field that comes again: the last number wins, a message is merged.
+    fn merge(&mut self, message: &[u8]) -> Result<(), Malformed> {
+        let mut fields = fields(message);
+        while let Some(field) = fields.next_field()? {
+            match field {
+                (1, Value::Varint(value)) => self.dtype = DataType(value as i32),
+                (2, Value::Len(message)) => self.shape.merge(message)?,
+                (3, Value::Varint(value)) => self.shard = value as i32,
+                (4, Value::Varint(value)) => self.offset = value as i64,
+                (5, Value::Varint(value)) => self.size = value as i64,
+                (6, Value::Fixed32(value)) => self.crc = MaskedCrc(value),
+                (7, Value::Len(message)) => self.slices.push(TensorSlice::parse(message)?),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The shard and the range in it, for a bundle of `num_shards`.
@@ -96,38 +117,6 @@ impl Entry {
                 self.size, self.dtype, self.shape
             ),
         ))
-    }
-}
-
-#[derive(Default)]
-struct Raw {
-    dtype: i32,
-    dims: Vec<i64>,
-    shard: i32,
-    offset: i64,
-    size: i64,
-    crc: MaskedCrc,
-    slices: Vec<TensorSlice>,
-}
-
-impl Raw {
-    fn parse(message: &[u8]) -> Result<Self, Malformed> {
-        let mut raw = Self::default();
-        let mut fields = fields(message);
-        // A field that comes again: the last number wins, a message is merged.
-        while let Some(field) = fields.next_field()? {
-            match field {
-                (1, Value::Varint(value)) => raw.dtype = value as i32,
-                (2, Value::Len(message)) => merge_dims(&mut raw.dims, message)?,
-                (3, Value::Varint(value)) => raw.shard = value as i32,
-                (4, Value::Varint(value)) => raw.offset = value as i64,
-                (5, Value::Varint(value)) => raw.size = value as i64,
-                (6, Value::Fixed32(value)) => raw.crc = MaskedCrc(value),
-                (7, Value::Len(message)) => raw.slices.push(TensorSlice::parse(message)?),
-                _ => {}
-            }
-        }
-        Ok(raw)
     }
 }
 
@@ -179,7 +168,7 @@ mod tests {
     fn places_and_sizes() {
         let entry = |shard, offset, size| Entry {
             dtype: DataType::FLOAT,
-            shape: Shape::new(vec![3]).unwrap(),
+            shape: Shape::new(&[3]).unwrap(),
             shard,
             offset,
             size,

@@ -16,7 +16,7 @@ mod variants;
 
 pub use entry::Entry;
 pub use header::{ByteOrder, Header};
-pub use shape::Shape;
+pub use shape::{Shape, elements};
 pub use slice::{Region, TensorSlice, slice_key};
 pub use strings::parse_strings;
 pub use tiling::check_tiling;

@@ -10,26 +10,52 @@ pub struct Shape(Vec<u64>);
 
 impl Shape {
     /// Checks dimensions: at most 254, none negative, and a product that 63 bits hold.
-    pub fn new(dims: Vec<i64>) -> Result<Self> {
+    pub fn new(dims: &[i64]) -> Result<Self> {
+        let shape = Self(dims.iter().map(|&dim| dim as u64).collect());
+        shape.check()?;
+        Ok(shape)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         const PART: &str = "shape";
+        let Self(dims) = self;
         if dims.len() > limits::MAX_RANK {
-            return Err(Fault::corrupt(
-                PART,
-                format!("{} dimensions, at most {}", dims.len(), limits::MAX_RANK),
-            ));
+            let what = format!("{} dimensions, at most {}", dims.len(), limits::MAX_RANK);
+            return Err(Fault::corrupt(PART, what));
         }
-        let unsigned: Result<_, _> = dims.iter().map(|&dim| u64::try_from(dim)).collect();
-        let negative = |_| Fault::corrupt(PART, format!("{dims:?} has a negative dimension"));
-        let shape = Self(unsigned.map_err(negative)?);
-        // Zeros last, so that the order of the dimensions does not decide.
-        let product = (shape.0.iter().filter(|&&dim| dim != 0))
-            .try_fold(1_u64, |product, &dim| product.checked_mul(dim))
-            .filter(|&product| i64::try_from(product).is_ok());
-        match product {
-            Some(_) => Ok(shape),
-            None if shape.0.contains(&0) => Ok(shape),
-            None => Err(Fault::corrupt(PART, format!("{shape} has more than 2^63 elements"))),
+        if dims.iter().any(|&dim| i64::try_from(dim).is_err()) {
+            let dims: Vec<_> = dims.iter().map(|&dim| dim as i64).collect();
+            return Err(Fault::corrupt(PART, format!("{dims:?} has a negative dimension")));
         }
+        // Where a dimension is 0 the others do not matter, whatever their order.
+        let product = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(dim));
+        if product.is_none_or(|product| i64::try_from(product).is_err()) && !dims.contains(&0) {
+            return Err(Fault::corrupt(PART, format!("{self} has more than 2^63 elements")));
+        }
+        Ok(())
+    }
+
+    /// Empties it, for another shape in its place.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Appends the dimensions of a TensorShapeProto. `unknown_rank` is passed over, as TensorFlow does.
+    pub(super) fn merge(&mut self, message: &[u8]) -> Result<(), Malformed> {
+        let mut dims = fields(message);
+        while let Some(dim) = dims.next_field()? {
+            if let (2, Value::Len(dim)) = dim {
+                let mut size = 0;
+                let mut parts = fields(dim);
+                while let Some(part) = parts.next_field()? {
+                    if let (1, Value::Varint(value)) = part {
+                        size = value;
+                    }
+                }
+                self.0.push(size);
+            }
+        }
+        Ok(())
     }
 
     /// The dimensions.
@@ -44,7 +70,7 @@ impl Shape {
 
     /// How many elements.
     pub fn elements(&self) -> u64 {
-        if self.0.contains(&0) { 0 } else { self.0.iter().product() }
+        elements(&self.0)
     }
 
     /// The same with another first dimension.
@@ -58,26 +84,15 @@ impl Shape {
     }
 }
 
+/// How many elements a tensor with these dimensions has, or a box of this size within one.
+pub fn elements(dims: &[u64]) -> u64 {
+    if dims.contains(&0) { 0 } else { dims.iter().product() }
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
     }
-}
-
-/// Appends the dimensions of a TensorShapeProto. `unknown_rank` is passed over, as TensorFlow does.
-pub(super) fn merge_dims(dims: &mut Vec<i64>, message: &[u8]) -> Result<(), Malformed> {
-    for field in fields(message) {
-        if let (2, Value::Len(dim)) = field? {
-            let mut size = 0;
-            for field in fields(dim) {
-                if let (1, Value::Varint(value)) = field? {
-                    size = value as i64;
-                }
-            }
-            dims.push(size);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -86,7 +101,7 @@ mod tests {
 
     #[test]
     fn counts() {
-        let elements = |dims: &[i64]| Shape::new(dims.to_vec()).unwrap().elements();
+        let elements = |dims: &[i64]| Shape::new(dims).unwrap().elements();
         assert_eq!(elements(&[]), 1);
         assert_eq!(elements(&[2, 3, 4]), 24);
         assert_eq!(elements(&[0, 3]), 0);
@@ -98,7 +113,7 @@ mod tests {
 
     #[test]
     fn refused() {
-        let text = |dims: Vec<i64>| Shape::new(dims).unwrap_err().to_string();
+        let text = |dims: Vec<i64>| Shape::new(&dims).unwrap_err().to_string();
         assert_eq!(text(vec![2, -1]), "shape: [2, -1] has a negative dimension");
         assert_eq!(text(vec![1; 255]), "shape: 255 dimensions, at most 254");
         assert!(text(vec![1 << 40, 1 << 40]).contains("more than 2^63 elements"));

@@ -5,7 +5,7 @@
 //!        w [4,6], rows 0 and 1, all columns:  00  77 00 01  01 02  80 82  80 7F
 //! ```
 
-use super::Shape;
+use super::{Shape, elements};
 use crate::ordered_code::{put_num, put_signed, put_string};
 use crate::pb::{Malformed, Value, fields};
 use crate::{Fault, Result};
@@ -92,7 +92,7 @@ impl Region {
 
     /// How many elements.
     pub fn elements(&self) -> u64 {
-        if self.len.contains(&0) { 0 } else { self.len.iter().product() }
+        elements(&self.len)
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn regions() {
-        let shape = Shape::new(vec![4, 6]).unwrap();
+        let shape = Shape::new(&[4, 6]).unwrap();
         let region = |extents: &[(i64, Option<i64>)]| TensorSlice(extents.to_vec()).region(&shape);
         let rows = region(&[(2, Some(2)), (0, None)]).unwrap();
         assert_eq!(
