@@ -39,8 +39,9 @@ protos: ## regenerate the Rust code of rust/wire/protos
 # Sanitizers are still behind a flag that only nightly compilers take unasked.
 fuzz: export RUSTC_BOOTSTRAP := 1
 fuzz: $(VENV)/fuzz ## run each fuzz target for FUZZ_SECONDS (60)
-	cd rust && for target in $$(../$(BIN)/cargo-fuzz list); do \
-	    ../$(BIN)/cargo-fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 || exit 1; \
+	for target in $$($(BIN)/cargo-fuzz list --fuzz-dir rust/fuzz); do \
+	    $(BIN)/cargo-fuzz run --fuzz-dir rust/fuzz $$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -print_final_stats=1 || exit 1; \
 	done
 
 clean: ## remove everything that was built, installed or generated
@@ -58,7 +59,7 @@ $(VENV)/built: $(VENV)/build $(RUST_SOURCES)
 	touch $@
 
 $(VENV)/fuzz: $(VENV)/made
-	cargo install --quiet --locked --root $(VENV) cargo-fuzz@0.13.1
+	cargo install --quiet --locked --root $(VENV) cargo-fuzz@0.13.2
 	touch $@
 
 $(VENV)/build $(VENV)/test $(VENV)/lint $(VENV)/bench: $(VENV)/%: $(VENV)/made pyproject.toml

@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 
-from . import _native
+from ._native import Reader
 from .errors import UnsupportedError
 
 TYPE_CHECKING = False  # importing typing would cost more than the rest of this package
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ._native import TensorInfo
+    from ._native import TensorBuffer, TensorInfo
 
 
 def open(  # noqa: A001 - the name users expect, as in gzip.open
@@ -29,8 +29,8 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
     Args:
         path: the prefix (``"run/model.ckpt-1000"``), any file of the set (``.index``, ``.meta``,
             ``.data-…``), a directory with a ``checkpoint`` state file or a single checkpoint, or a
-            SavedModel directory. Taken as it is: ``*``, ``?`` and ``[`` mean nothing in it. A path in a
-            state file that leads out of its directory is looked for beside the state file only.
+            SavedModel directory. Taken as it is: ``*``, ``?`` and ``[`` mean nothing in it. A path
+            in a state file that leads out of its directory is looked for beside the file only.
         mmap: map the data shards, so that arrays are views of them and nothing is copied. The files
             must then not be changed in place or cut short while the checkpoint or an array of it
             lives: the process could see other values, or be ended by ``SIGBUS``. Replacing them by
@@ -68,10 +68,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         self._path = path
         self._mmap = mmap
         self._verify = verify
-        self._reader: _native.Reader | None = _native.Reader.open(path, mmap, verify)
+        self._reader: Reader | None = Reader.open(path, mmap, verify)
 
     @property
-    def _open(self) -> _native.Reader:
+    def _open(self) -> Reader:
         if self._reader is None:
             raise ValueError(f"checkpoint {self._path!r} is closed")
         return self._reader
@@ -108,8 +108,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
         A tensor that is stored in one piece comes as a view of the mapped shard, without a copy,
         even where its bytes do not lie on a multiple of the element's size (TensorFlow packs them
-        densely): then ``flags.aligned`` is false. Copied are: partitioned tensors (put together from
-        their slices), strings and variants, everything if ``mmap=False``, and bfloat16 of a
+        densely): then ``flags.aligned`` is false. Copied are: partitioned tensors (put together
+        from their slices), strings and variants, everything if ``mmap=False``, and bfloat16 of a
         big-endian checkpoint (other types of it come with a byte-swapped dtype).
 
         Args:
@@ -121,8 +121,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
                 checkpoint was opened. What was checked once is not checked again.
 
         Returns:
-            A read-only array of the tensor's shape and :attr:`TensorInfo.dtype`; 0-dimensional for a
-            scalar. Strings are an object array of ``bytes``; variants one of the bytes of their
+            A read-only array of the tensor's shape and :attr:`TensorInfo.dtype`; 0-dimensional for
+            a scalar. Strings are an object array of ``bytes``; variants one of the bytes of their
             ``VariantTensorDataProto``. Call ``.copy()`` for an array to write to.
 
         Raises:
@@ -160,7 +160,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             CorruptionError: a block of the index, or an entry, is not right.
         """
         reader = self._open
-        # A collection halfway would walk over objects that refer to nothing: most of the time it takes.
+        # Collections on the way would walk over objects that refer to nothing, again and again.
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -246,7 +246,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return self._reader is None
 
     def close(self) -> None:
-        """Lets go of the files. Arrays stay valid and keep what they view mapped; look-ups raise."""
+        """Lets go of the files. Arrays stay valid and keep what they view mapped."""
         self._reader = None
 
     def __enter__(self) -> Checkpoint:
@@ -271,12 +271,12 @@ def _reopen(path: str, mmap: bool, verify: bool) -> Checkpoint:
 
 
 def _array(
-    elements: _native.TensorBuffer | list[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]
+    elements: TensorBuffer | list[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> npt.NDArray[Any]:
     import numpy as np
 
     if not isinstance(elements, list):
-        return np.frombuffer(elements, dtype).reshape(shape)
+        return np.frombuffer(memoryview(elements), dtype).reshape(shape)
     array = np.empty(len(elements), object)
     array[:] = elements
     array.flags.writeable = False

@@ -38,4 +38,5 @@ def numpy_dtype(name: str, big: bool) -> np.dtype[Any]:
     if scalar is None:
         text = f"type {name} has no NumPy type: neither NumPy nor the installed ml_dtypes knows it"
         raise UnsupportedError(text)
-    return np.dtype(scalar)
+    dtype: np.dtype[Any] = np.dtype(scalar)
+    return dtype

@@ -1,6 +1,5 @@
 """The native module: use it through :mod:`tensorbundle`."""
 
-
 from typing import Any, final
 
 import numpy as np
@@ -53,12 +52,13 @@ class TensorInfo:
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the array that reading gives.
 
-        ``object`` for strings and variants, ml_dtypes' for bfloat16, float8, float4, int4, int2; byte-swapped in a
-        big-endian checkpoint. Imports NumPy. Raises UnsupportedError for a type that NumPy has no type for.
+        ``object`` for strings and variants; ml_dtypes' for bfloat16, float8, float4, int4, int2;
+        byte-swapped in a big-endian checkpoint. Imports NumPy. Raises UnsupportedError for a type
+        that NumPy has none for.
         """
     @property
     def type_name(self) -> str:
-        """TensorFlow's name of the type: ``"float32"``, ``"string"``, ``"qint8"``; ``"unknown(99)"``."""
+        """TensorFlow's name of the type: ``"float32"``, ``"qint8"``, ``"unknown(99)"``."""
     @property
     def shape(self) -> tuple[int, ...]:
         """Its shape; ``()`` for a scalar."""

@@ -1,0 +1,12 @@
+"""One module per workload, registered here in the order they run."""
+
+from __future__ import annotations
+
+from workload import Workload
+from workloads import big, imports, many, sliced
+
+# `import` runs first: nothing else has filled this process yet.
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload
+    for workload in (imports.WORKLOAD, many.WORKLOAD, big.WORKLOAD, sliced.WORKLOAD)
+}

@@ -1,0 +1,118 @@
+"""Checkpoints that other people made, with many TensorFlow versions.
+
+Not part of this project: TENSORBUNDLE_CORPUS names the folder that holds them, one folder each.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tensorbundle as tb
+from tensorbundle.errors import CorruptionError
+from writer import as_array
+
+FOLDER = os.environ.get("TENSORBUNDLE_CORPUS")
+if not FOLDER:
+    pytest.skip("TENSORBUNDLE_CORPUS names no folder", allow_module_level=True)
+CORPUS = Path(FOLDER)
+
+
+def prefixes() -> list[str]:
+    """Every V2 set that is sound, data or not."""
+    broken = {"bad--BSData--saved_model", "bad--deepmd-kit--model.ckpt"}
+    found = sorted(CORPUS.rglob("*.index"))
+    parts = [path.relative_to(CORPUS) for path in found]
+    return [str(part)[: -len(".index")] for part in parts if part.parts[0] not in broken]
+
+
+def test_there_is_a_corpus() -> None:
+    assert len(prefixes()) > 15
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+@pytest.mark.parametrize("prefix", prefixes())
+def test_tensorflow_agrees(tf: Any, prefix: str, mmap: bool) -> None:
+    path = f"{CORPUS}/{prefix}"
+    reader = tf.compat.v1.train.NewCheckpointReader(path)
+    shapes = reader.get_variable_to_shape_map()
+    kinds = reader.get_variable_to_dtype_map()
+    with tb.open(path, mmap=mmap, verify=True) as ckpt:
+        assert set(ckpt) == set(shapes)
+        assert list(ckpt) == [info.name for info in ckpt.infos()]
+        there = [Path(shard).exists() for shard in ckpt.shard_paths()]
+        for info in ckpt.infos():
+            assert list(info.shape) == shapes[info.name]
+            assert info.type_name == kinds[info.name].name
+            shards = [info.shard] if not info.slices else [part.shard for part in info.slices]
+            if not all(shard is not None and there[shard] for shard in shards):
+                with pytest.raises(FileNotFoundError):
+                    ckpt[info.name]
+                continue
+            theirs, ours = as_array(reader.get_tensor(info.name)), ckpt[info.name]
+            if info.type_name == "string":
+                assert theirs.tolist() == ours.tolist()
+            else:
+                assert (theirs.dtype.itemsize, theirs.shape) == (ours.itemsize, ours.shape)
+                assert theirs.tobytes() == ours.tobytes()
+
+
+@pytest.mark.parametrize("prefix", prefixes())
+def test_any_path_of_the_set(prefix: str) -> None:
+    want = list(tb.open(f"{CORPUS}/{prefix}"))
+    folder = CORPUS / prefix.rpartition("/")[0]
+    files = [file for file in folder.iterdir() if str(file).startswith(f"{CORPUS}/{prefix}.")]
+    assert CORPUS / f"{prefix}.index" in files
+    for file in files:
+        assert list(tb.open(file)) == want
+    if (folder / "checkpoint").exists():
+        named = (folder / "checkpoint").read_text().split('"')[1]
+        if not Path(f"{folder}/{named.rpartition('/')[2]}.index").exists():
+            # The corpus holds one checkpoint of several, and not the last.
+            with pytest.raises(FileNotFoundError, match="the state file names"):
+                tb.open(folder)
+        else:
+            assert list(tb.open(folder)) == want
+    if folder.name == "variables":
+        assert list(tb.open(folder.parent)) == want
+
+
+@pytest.mark.parametrize(
+    ("folder", "fragment"),
+    [
+        ("bad--BSData--saved_model/variables/variables", "git lfs pull"),
+        ("bad--BSData--saved_model", "git lfs pull"),
+        ("bad--deepmd-kit--model.ckpt/model.ckpt", "text"),
+    ],
+)
+def test_what_is_no_index(folder: str, fragment: str) -> None:
+    with pytest.raises(CorruptionError, match=fragment) as caught:
+        tb.open(CORPUS / folder)
+    assert caught.value.path is not None
+    assert caught.value.path.endswith(".index")
+
+
+def test_leftover_of_an_interrupted_save() -> None:
+    folder = CORPUS / "bad--News-Classification-LSTM--part-00000-of-00002"
+    ckpt = tb.open(folder / "part-00000-of-00002")
+    assert len(ckpt) > 0
+    with pytest.raises(FileNotFoundError, match="data-00000-of-00001"):
+        ckpt[next(iter(ckpt))]
+
+
+def test_orphaned_temporary_index() -> None:
+    (folder,) = CORPUS.glob("bad--TetrisAI--*")
+    (file,) = folder.iterdir()
+    for path in (folder, file):
+        with pytest.raises((FileNotFoundError, tb.errors.CheckpointError)) as caught:
+            tb.open(path)["x"]
+        assert "tempstate" in str(caught.value)
+
+
+def test_v1_files_are_named_as_such() -> None:
+    file = CORPUS / "magenta--model.ckpt-1994" / "model.ckpt-1994"
+    with pytest.raises(tb.errors.UnsupportedError, match="V1"):
+        tb.open(file)
