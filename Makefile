@@ -15,7 +15,7 @@ help: ## this list
 demo: $(VENV)/built ## open a real checkpoint: list it, show one tensor
 	$(BIN)/tensorbundle info $(DEMO)
 	$(BIN)/tensorbundle ls $(DEMO)
-	$(BIN)/tensorbundle cat $(DEMO) dense/kernel --rows 0:3
+	$(BIN)/tensorbundle cat $(DEMO) dense_2/bias
 
 test: $(VENV)/built $(VENV)/test ## all tests, of Rust and of Python, with TensorFlow as the oracle
 	cargo test --quiet --workspace --exclude tensorbundle-python
