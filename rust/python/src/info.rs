@@ -41,23 +41,29 @@ impl Shared {
 pub(crate) struct SliceInfo {
     start: Vec<i64>,
     shape: Vec<i64>,
+    /// Its shard; `None` if the index lacks its entry, as for all that follow.
     #[pyo3(get)]
     shard: Option<i32>,
+    /// Where in the shard, in bytes.
     #[pyo3(get)]
     offset: Option<i64>,
+    /// How many bytes of the shard.
     #[pyo3(get)]
     nbytes: Option<i64>,
+    /// The masked checksum as stored.
     #[pyo3(get)]
     crc32c: Option<u32>,
 }
 
 #[pymethods]
 impl SliceInfo {
+    /// Where it begins, for each dimension.
     #[getter]
     fn start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.start)
     }
 
+    /// How long it is, for each dimension.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.shape)
@@ -139,51 +145,61 @@ impl Hash for TensorInfo {
 
 #[pymethods]
 impl TensorInfo {
+    /// Its name; bytes that are not UTF-8 are lone surrogates (`surrogateescape`).
     #[getter]
     fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
         Name(self.row()?.name).into_pyobject(py)
     }
 
+    /// The dtype of the array that reading gives. Imports NumPy.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         dtypes::numpy_dtype(py, self.row()?.dtype, self.shared.order)
     }
 
+    /// TensorFlow's name of the type.
     #[getter]
     fn type_name(&self) -> PyResult<String> {
         Ok(self.row()?.dtype.to_string())
     }
 
+    /// Its shape; `()` for a scalar.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, self.row()?.dims)
     }
 
+    /// How many elements.
     #[getter]
     fn size(&self) -> PyResult<u64> {
         Ok(elements(self.row()?.dims))
     }
 
+    /// How many bytes are stored; of a partitioned tensor, all slices together.
     #[getter]
     fn nbytes(&self) -> PyResult<u64> {
         Ok(self.row()?.stored_bytes())
     }
 
+    /// Number of its data shard; `None` for a partitioned tensor.
     #[getter]
     fn shard(&self) -> PyResult<Option<i32>> {
         Ok(self.piece()?.map(|row| row.shard))
     }
 
+    /// Where in the shard, in bytes; `None` for a partitioned tensor.
     #[getter]
     fn offset(&self) -> PyResult<Option<i64>> {
         Ok(self.piece()?.map(|row| row.offset))
     }
 
+    /// The masked CRC-32C as stored; `None` for a partitioned tensor.
     #[getter]
     fn crc32c(&self) -> PyResult<Option<u32>> {
         Ok(self.piece()?.map(|row| row.crc.0))
     }
 
+    /// Whether the array that reading gives is aligned for its type.
     #[getter]
     fn aligned(&self) -> PyResult<bool> {
         let row = self.row()?;
@@ -194,6 +210,7 @@ impl TensorInfo {
         })
     }
 
+    /// Whether reading gives a view of the mapped shard.
     #[getter]
     fn zero_copy(&self) -> PyResult<bool> {
         let row = self.row()?;
@@ -202,6 +219,7 @@ impl TensorInfo {
         Ok(fixed && !swapped && row.parts.is_empty() && self.is_mapped(&row))
     }
 
+    /// Its slices; empty unless it is partitioned.
     #[getter]
     fn slices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let row = self.row()?;

@@ -1,0 +1,207 @@
+"""The stub of the native module says all there is and nothing else; public names are documented."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import numpy as np
+import pytest
+
+import tensorbundle
+from tensorbundle import _native
+
+PACKAGE = Path(tensorbundle.__file__).parent
+STUB = ast.parse((PACKAGE / "_native.pyi").read_text(encoding="utf-8"))
+CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDef)}
+# The interpreter shows these of a native class from Python 3.12 on.
+BUFFER = {"__buffer__", "__release_buffer__"}
+
+
+def declared(body: list[ast.stmt]) -> dict[str, ast.stmt]:
+    names: dict[str, ast.stmt] = {}
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names[node.name] = node
+        elif isinstance(node, ast.AnnAssign):
+            names[ast.unparse(node.target)] = node
+    return names
+
+
+def members(name: str) -> dict[str, ast.FunctionDef]:
+    found = declared(CLASSES[name].body)
+    functions = {key: node for key, node in found.items() if isinstance(node, ast.FunctionDef)}
+    assert functions.keys() == found.keys()
+    return functions
+
+
+def decorators(node: ast.FunctionDef | ast.ClassDef) -> list[str]:
+    return [ast.unparse(decorator) for decorator in node.decorator_list]
+
+
+def special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def public(name: str) -> bool:
+    return special(name) or not name.startswith("_")
+
+
+MEMBERS = [(name, key) for name in CLASSES for key in members(name) if key not in BUFFER]
+
+
+def test_the_module() -> None:
+    names = declared(STUB.body).keys()
+    assert names == set(_native.__all__)
+    assert {name for name in vars(_native) if not name.startswith("_")} <= names
+    assert {type(_native.__version__), type(_native.__debug_build__)} == {str, bool}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class(name: str) -> None:
+    cls = getattr(_native, name)
+    native = {key for key in vars(cls) if public(key) and not hasattr(object, key)}
+    assert members(name).keys() - BUFFER == native - {"__module__"} - BUFFER
+    assert decorators(CLASSES[name]) == ["final"]
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Derived", (cls,), {})
+
+
+def test_buffers(data_dir: Path) -> None:
+    exporters = [name for name in CLASSES if "__buffer__" in members(name)]
+    assert exporters == ["TensorBuffer"]
+    with tensorbundle.open(data_dir / "mnist_mlp") as ckpt:
+        elements, *_ = ckpt._open.read("global_step", None, False, None)
+    assert type(elements) is _native.TensorBuffer
+    assert memoryview(elements).readonly
+
+
+@pytest.mark.parametrize(("cls", "member"), MEMBERS)
+def test_a_member_is_of_its_kind(cls: str, member: str) -> None:
+    node = members(cls)[member]
+    native = vars(getattr(_native, cls))[member]
+    kinds = {
+        "property": types.GetSetDescriptorType,
+        "staticmethod": staticmethod,
+        "": types.WrapperDescriptorType if special(member) else types.MethodDescriptorType,
+    }
+    assert type(native) is kinds["".join(decorators(node))]
+    if type(native) is not types.GetSetDescriptorType:
+        wanted = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+        assert not any((node.args.defaults, node.args.kwonlyargs, node.args.vararg))
+        parameters = inspect.signature(getattr(getattr(_native, cls), member)).parameters
+        assert list(parameters) == wanted
+        assert {value.default for value in parameters.values()} <= {inspect.Parameter.empty}
+
+
+# Annotations, held against values.
+
+
+def fits(value: object, annotation: Any) -> bool:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is types.UnionType:
+        return any(fits(value, option) for option in inner)
+    if annotation is None or annotation is Any:
+        return annotation is Any or value is None
+    if origin is np.dtype:
+        return isinstance(value, np.dtype)
+    if type(value) is not (origin or annotation):
+        return False
+    if origin is tuple and inner[-1:] != (...,):
+        return len(value) == len(inner) and all(map(fits, value, inner))
+    if origin is dict:
+        key, item = inner
+        return all(fits(k, key) and fits(v, item) for k, v in value.items())
+    return origin is None or all(fits(item, inner[0]) for item in value)
+
+
+def returns(cls: str, member: str) -> Any:
+    annotation = members(cls)[member].returns
+    assert annotation is not None
+    return eval(ast.unparse(annotation), {"np": np, "Any": Any, **vars(_native)})
+
+
+@pytest.fixture(params=["partitioned", "every_dtype"])
+def reader(request: pytest.FixtureRequest, data_dir: Path) -> Any:
+    return tensorbundle.open(data_dir / request.param)._open
+
+
+def test_values_fit_what_is_declared(reader: Any) -> None:
+    infos = reader.infos()
+    slices = [piece for info in infos for piece in info.slices]
+    for cls, owners in {"Reader": [reader], "TensorInfo": infos, "SliceInfo": slices}.items():
+        for member, node in members(cls).items():
+            if decorators(node) == ["property"]:
+                values = [getattr(owner, member) for owner in owners]
+                wanted = returns(cls, member)
+                assert [value for value in values if not fits(value, wanted)] == [], member
+
+
+def test_results_fit_what_is_declared(reader: Any) -> None:
+    for name in reader.names():
+        arguments: dict[str, tuple[object, ...]] = {
+            "open": (reader.prefix, True, False),
+            "shard_path": (0,),
+            "contains": (name,),
+            "info": (name,),
+            "read": (name, None, False, None),
+        }
+        for member, node in members("Reader").items():
+            if decorators(node) != ["property"]:
+                result = getattr(reader, member)(*arguments.get(member, ()))
+                assert fits(result, returns("Reader", member)), member
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "fitting"),
+    [
+        (1, int, True),
+        (True, int, False),
+        (None, int | None, True),
+        ("1", int | None, False),
+        ((), tuple[int, ...], True),
+        ((1, 2), tuple[int, ...], True),
+        ((1, "2"), tuple[int, ...], False),
+        ([1], tuple[int, ...], False),
+        ((1, "2"), tuple[int, str], True),
+        ((1,), tuple[int, str], False),
+        ({"a": (1,)}, dict[str, tuple[int, ...]], True),
+        ({"a": 1}, dict[str, tuple[int, ...]], False),
+        ([b"a"], list[bytes] | str, True),
+        (["a"], list[bytes] | str, False),
+        (np.dtype("i4"), np.dtype[Any], True),
+        (int, np.dtype[Any], False),
+    ],
+)
+def test_fits(value: object, annotation: Any, fitting: bool) -> None:
+    assert fits(value, annotation) == fitting
+
+
+# Documentation.
+
+
+def test_every_public_name_is_documented() -> None:
+    documented = [getattr(tensorbundle, n) for n in tensorbundle.__all__ if n != "__version__"]
+    assert [value for value in documented if not value.__doc__] == []
+
+
+def test_every_public_member_is_documented() -> None:
+    bare = [
+        f"{name}.{key}"
+        for name in tensorbundle.__all__
+        if inspect.isclass(value := getattr(tensorbundle, name)) and value.__name__ not in CLASSES
+        for key, member in vars(value).items()
+        if not key.startswith("_") and (callable(member) or isinstance(member, property))
+        if not member.__doc__
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES.keys() & set(tensorbundle.__all__)))
+def test_the_stub_documents_what_is_public(name: str) -> None:
+    assert ast.get_docstring(CLASSES[name])
+    bare = [key for key, node in members(name).items() if not ast.get_docstring(node)]
+    assert bare == []
