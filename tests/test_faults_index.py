@@ -95,13 +95,13 @@ def test_handles_of_ff(tmp_path: Path) -> None:
 )
 def test_index_handle_out_of_the_file(tmp_path: Path, offset: int, size: int) -> None:
     index = sound().index(place=lambda part, *at: (offset, size) if part == "index" else at)
-    both_refuse(rewrite(tmp_path, index), str(offset), str(size), part="index block")
+    both_refuse(rewrite(tmp_path, index), "index block", str(offset), str(size), part="footer")
 
 
 @pytest.mark.parametrize("size", [2**31, 2**62, 2**64 - 3])
 def test_data_handle_out_of_the_file(tmp_path: Path, size: int) -> None:
     index = sound().index(place=lambda part, *at: (0, size) if part == "data 0" else at)
-    both_refuse(rewrite(tmp_path, index), str(size), part="data block")
+    both_refuse(rewrite(tmp_path, index), "data block 0", str(size), part="index block")
 
 
 def test_footer_padding_and_metaindex_do_not_matter(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
         mmap: map the data shards, so that arrays are views of them and nothing is copied. The files
             must then not be changed in place or cut short while the checkpoint or an array of it
             lives: the process could see other values, or be ended by ``SIGBUS``. Replacing them by
-            renaming is safe. ``False`` reads the bytes instead, with the same results: for network
-            file systems, and for files that others write to.
+            renaming is safe (Windows refuses it). ``False`` reads the bytes instead, with the same
+            results: for network file systems, and for files that others write to.
         verify: check each tensor's checksum when it is first read. Strings and variants are always
             checked, and so is every block of the index; the bytes of other tensors only if asked,
             because a view does not read them.
@@ -47,7 +47,10 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
 
     Source: FORMAT 1 (names), 2 (table), 3 (bundle).
     """
-    return Checkpoint(os.fspath(path), mmap=mmap, verify=verify)
+    path = os.fspath(path)
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
+    return Checkpoint(path, mmap=mmap, verify=verify)
 
 
 class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
@@ -59,7 +62,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
     Names that are not UTF-8 hold lone surrogates (``surrogateescape``), as file names do.
     """
 
-    __slots__ = ("_mmap", "_path", "_reader", "_verify")
+    __slots__ = ("__weakref__", "_mmap", "_path", "_reader", "_verify")
 
     def __init__(self, path: str, *, mmap: bool = True, verify: bool = False) -> None:
         """See :func:`tensorbundle.open`."""
@@ -91,8 +94,16 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return len(self._open)
 
     def __contains__(self, name: object, /) -> bool:
-        """Is there a tensor ``name``? Touches one block of the index."""
+        """Is there a tensor ``name``? Touches one block of the index; if not, all."""
         return isinstance(name, str) and self._open.contains(name)
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """The tensor ``name``, or ``default`` if there is none."""
+        return self.read(name) if name in self else default
+
+    # Two checkpoints are equal if they are one: comparing values is not what ``==`` should cost.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
     # Tensors.
 

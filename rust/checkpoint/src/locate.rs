@@ -19,7 +19,6 @@ use tensorbundle_wire::{Fault, lookalike, table};
 
 /// What a path means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Located {
     /// A V2 bundle, by its prefix.
     Bundle(PathBuf),
@@ -108,7 +107,8 @@ fn latest(dir: &Path, state_path: &Path) -> Result<PathBuf> {
         relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     // A state file may come from another system.
     let base = written.rsplit(['/', '\\']).next().unwrap_or_default();
-    let candidates = [inside.then(|| dir.join(relative)), Some(dir.join(base))];
+    let whole = (inside || is_within(relative, dir)).then(|| dir.join(relative));
+    let candidates = [whole, Some(dir.join(base))];
     if let Some(prefix) = candidates.into_iter().flatten().find(|prefix| is_prefix(prefix)) {
         return Ok(prefix);
     }
@@ -129,6 +129,13 @@ fn latest(dir: &Path, state_path: &Path) -> Result<PathBuf> {
         }
     }
     Err(Error::io(&index_path(&dir.join(base)), io::ErrorKind::NotFound.into(), context))
+}
+
+/// Does an absolute path lead into a directory, links and `..` followed?
+fn is_within(path: &Path, dir: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let parent = path.parent().filter(|_| path.is_absolute()).and_then(real);
+    parent.zip(real(dir)).is_some_and(|(parent, dir)| parent.starts_with(dir))
 }
 
 /// The prefixes of all indexes in a directory.
@@ -282,6 +289,13 @@ mod tests {
         assert_eq!(found(&with("model_checkpoint_path: \"sub/m-3\""), "."), "sub/m-3");
         assert_eq!(found(&with("model_checkpoint_path: \"C:\\\\runs\\\\m-1\""), "."), "m-1");
         assert_eq!(found(&with("model_checkpoint_path: \"../elsewhere/m-1\""), "."), "m-1");
+        let within = with("");
+        let absolute = within.path().join("sub/m-3").display().to_string();
+        fs::write(within.path().join("sub/m-1.index"), "").unwrap();
+        fs::write(within.path().join("m-3.index"), "").unwrap();
+        fs::write(within.path().join("checkpoint"), format!("model_checkpoint_path: {absolute:?}"))
+            .unwrap();
+        assert_eq!(found(&within, "."), "sub/m-3", "not the m-3 beside it");
         let gone = text(&with("model_checkpoint_path: \"m-9\""), ".");
         assert!(
             gone.contains("\"m-9\" that the state file names is not beside it; there is"),

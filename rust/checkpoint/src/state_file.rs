@@ -29,8 +29,8 @@ pub struct StateFile {
 
 const PART: &str = "state file";
 
-/// A state file is a few lines for each checkpoint of a directory; this is room for some hundred thousand.
-const MAX_BYTES: u64 = 64 << 20;
+/// A state file is a few lines for each checkpoint of a directory; this is room for some ten thousand.
+const MAX_BYTES: u64 = 4 << 20;
 
 /// Reads a state file.
 pub fn read_state_file(path: &Path) -> Result<StateFile> {
@@ -55,7 +55,7 @@ fn parse(text: &[u8]) -> Result<StateFile, Fault> {
         let wrong = |want| broken(format!("line {line}: {name} is no {want}"));
         let string = || string(&value).ok_or_else(|| wrong("UTF-8 text in quotes"));
         let number = || number(&value).ok_or_else(|| wrong("number"));
-        match name.as_str() {
+        match &*name {
             "model_checkpoint_path" => state.latest = string()?,
             "all_model_checkpoint_paths" => state.all.push(string()?),
             "all_model_checkpoint_timestamps" => state.timestamps.push(number()?),

@@ -36,13 +36,6 @@ impl TensorBuffer {
         if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
 
-    /// Nothing to give back: the view's reference to this object is all it held.
-    ///
-    /// # Safety
-    ///
-    /// Called by the interpreter only.
-    unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {}
-
     fn __len__(&self) -> usize {
         self.0.len()
     }

@@ -3,7 +3,7 @@
 use crate::names::Name;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 use std::io;
 use std::path::Path;
 use tensorbundle_store::Error;
@@ -26,11 +26,10 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
 }
 
 /// `TensorNotFoundError`, with names that are near.
-pub(crate) fn not_found(py: Python<'_>, prefix: &Path, name: &[u8], near: &[&[u8]]) -> PyErr {
+pub(crate) fn not_found(prefix: &Path, wanted: &Bound<'_, PyString>, near: &[&[u8]]) -> PyErr {
+    let py = wanted.py();
     let make = || -> PyResult<PyErr> {
-        let wanted = Name(name).into_pyobject(py)?;
-        let near: Vec<_> =
-            near.iter().map(|name| Name(name).into_pyobject(py)).collect::<PyResult<_>>()?;
+        let near = PyTuple::new(py, near.iter().map(|name| Name(name)))?;
         let mut text = format!("no tensor {} in {}", wanted.repr()?, prefix.display());
         for (i, name) in near.iter().enumerate() {
             text.push_str(if i == 0 { "; did you mean " } else { " or " });
@@ -42,8 +41,8 @@ pub(crate) fn not_found(py: Python<'_>, prefix: &Path, name: &[u8], near: &[&[u8
         let error = TensorNotFoundError::new_err(text);
         let value = error.value(py);
         value.setattr("tensor", wanted)?;
-        value.setattr("path", prefix)?;
-        value.setattr("near", PyTuple::new(py, near)?)?;
+        value.setattr("path", prefix.as_os_str())?;
+        value.setattr("near", near)?;
         Ok(error)
     };
     make().unwrap_or_else(|failed| failed)
@@ -77,26 +76,34 @@ fn os_error(py: Python<'_>, path: &Path, source: &io::Error, context: &str) -> P
     if source.kind() == OutOfMemory {
         return Ok(PyMemoryError::new_err(format!("no {context}: {}", path.display())));
     }
-    let name = match source.kind() {
-        NotFound => "ENOENT",
-        PermissionDenied => "EACCES",
-        IsADirectory => "EISDIR",
-        NotADirectory => "ENOTDIR",
-        InvalidInput => "EINVAL",
-        _ => "EIO",
-    };
-    let errno: i32 = match source.raw_os_error() {
-        Some(errno) => errno,
-        None => py.import("errno")?.getattr(name)?.extract()?,
-    };
     // Without a number it is an error of ours, in our words.
-    let mut text = match source.get_ref() {
-        Some(ours) => ours.to_string(),
-        None => py.import("os")?.call_method1("strerror", (errno,))?.extract()?,
+    let (errno, mut text) = match (source.raw_os_error(), source.get_ref()) {
+        // On Windows the number is not an errno: OSError makes one of it, from its fourth argument.
+        (Some(number), _) if cfg!(windows) => {
+            let args = (0, source.to_string(), path.as_os_str(), number);
+            return Ok(PyErr::from_value(py.get_type::<PyOSError>().call1(args)?));
+        }
+        (Some(errno), _) => (errno, strerror(py, errno)?),
+        (None, ours) => {
+            let name = match source.kind() {
+                NotFound => "ENOENT",
+                PermissionDenied => "EACCES",
+                IsADirectory => "EISDIR",
+                NotADirectory => "ENOTDIR",
+                InvalidInput => "EINVAL",
+                _ => "EIO",
+            };
+            let errno = py.import("errno")?.getattr(name)?.extract()?;
+            (errno, ours.map_or_else(|| strerror(py, errno), |ours| Ok(ours.to_string()))?)
+        }
     };
     if !context.is_empty() {
         text.push_str(&format!(" ({context})"));
     }
     let value = py.get_type::<PyOSError>().call1((errno, text, path.as_os_str()))?;
     Ok(PyErr::from_value(value))
+}
+
+fn strerror(py: Python<'_>, errno: i32) -> PyResult<String> {
+    py.import("os")?.call_method1("strerror", (errno,))?.extract()
 }

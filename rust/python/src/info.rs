@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use tensorbundle_store::{Bundle, Listing, Part, Row};
+use tensorbundle_store::{Bundle, HOST, Listing, Part, Row};
 use tensorbundle_wire::bundle::{ByteOrder, Entry, Shape, TensorSlice, elements};
 use tensorbundle_wire::crc::MaskedCrc;
 use tensorbundle_wire::dtype::{DataType, Layout};
@@ -215,7 +215,7 @@ impl TensorInfo {
     fn zero_copy(&self) -> PyResult<bool> {
         let row = self.row()?;
         let fixed = matches!(row.dtype.layout(), Layout::Fixed { .. });
-        let swapped = row.dtype == DataType::BFLOAT16 && self.shared.order == ByteOrder::Big;
+        let swapped = row.dtype == DataType::BFLOAT16 && self.shared.order != HOST;
         Ok(fixed && !swapped && row.parts.is_empty() && self.is_mapped(&row))
     }
 
@@ -300,18 +300,11 @@ fn signed(dims: &[u64]) -> Vec<i64> {
 }
 
 fn slice_info(part: &Part, dims: &[u64]) -> SliceInfo {
-    let extents = &part.slice.0;
+    let (start, shape) = part.slice.extents(dims).unzip();
     let entry = part.entry.as_ref();
     SliceInfo {
-        start: extents.iter().map(|&(start, _)| start).collect(),
-        // An extent without a length is the whole dimension.
-        shape: extents
-            .iter()
-            .enumerate()
-            .map(|(axis, &(_, length))| {
-                length.unwrap_or(dims.get(axis).copied().unwrap_or(0) as i64)
-            })
-            .collect(),
+        start,
+        shape,
         shard: entry.map(|entry| entry.shard),
         offset: entry.map(|entry| entry.offset),
         nbytes: entry.map(|entry| entry.size),

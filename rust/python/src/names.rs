@@ -1,5 +1,6 @@
 //! Names of tensors: any bytes on disk, `str` in Python. What is not UTF-8 becomes lone surrogates and back.
 
+use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -23,11 +24,14 @@ impl<'py> IntoPyObject<'py> for Name<'_> {
     }
 }
 
-/// A `str` as the bytes on disk.
-pub(crate) fn from_python<'a>(name: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
+/// A `str` as the bytes on disk; `None` if no bytes decode to it.
+pub(crate) fn from_python<'a>(name: &'a Bound<'_, PyString>) -> PyResult<Option<Cow<'a, [u8]>>> {
     if let Ok(text) = name.to_str() {
-        return Ok(Cow::Borrowed(text.as_bytes()));
+        return Ok(Some(Cow::Borrowed(text.as_bytes())));
     }
-    let bytes = name.call_method1(intern!(name.py(), "encode"), ("utf-8", "surrogateescape"))?;
-    Ok(Cow::Owned(bytes.extract()?))
+    match name.call_method1(intern!(name.py(), "encode"), ("utf-8", "surrogateescape")) {
+        Ok(bytes) => Ok(Some(Cow::Owned(bytes.extract()?))),
+        Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(name.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -26,21 +26,25 @@ pub(crate) struct Reader {
 type Elements<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyTuple>, isize);
 
 impl Reader {
-    fn find(&self, py: Python<'_>, name: &[u8]) -> PyResult<Option<Found>> {
-        py.detach(|| self.bundle.find(name)).map_err(|error| errors::to_python(py, error))
+    fn find(&self, name: &Bound<'_, PyString>) -> PyResult<Option<Found>> {
+        let Some(bytes) = names::from_python(name)? else {
+            return Ok(None);
+        };
+        let found = name.py().detach(|| self.bundle.find(&bytes));
+        found.map_err(|error| errors::to_python(name.py(), error))
     }
 
     fn listing(&self, py: Python<'_>) -> PyResult<&Arc<Listing>> {
         py.detach(|| self.bundle.listing()).map_err(|error| errors::to_python(py, error))
     }
 
-    fn not_found(&self, py: Python<'_>, name: &[u8]) -> PyErr {
-        let near = py.detach(|| {
+    fn not_found(&self, name: &Bound<'_, PyString>) -> PyErr {
+        let wanted = name.to_string_lossy();
+        let near = name.py().detach(|| {
             let listing = self.bundle.listing().ok()?;
-            let wanted = String::from_utf8_lossy(name);
             Some(near_names(&wanted, listing.names()))
         });
-        errors::not_found(py, self.bundle.prefix(), name, &near.unwrap_or_default())
+        errors::not_found(self.bundle.prefix(), name, &near.unwrap_or_default())
     }
 }
 
@@ -50,10 +54,8 @@ impl Reader {
     #[staticmethod]
     fn open(py: Python<'_>, path: PathBuf, mmap: bool, verify: bool) -> PyResult<Self> {
         let open = || -> Result<Bundle, Error> {
-            match locate(&path)? {
-                Located::Bundle(prefix) => Bundle::open(&prefix, Options { mmap, verify }),
-                _ => Err(Error::Argument("a kind of checkpoint that cannot be read yet".into())),
-            }
+            let Located::Bundle(prefix) = locate(&path)?;
+            Bundle::open(&prefix, Options { mmap, verify })
         };
         let bundle = py.detach(open).map_err(|error| errors::to_python(py, error))?;
         Ok(Self { bundle: Arc::new(bundle), names: PyOnceLock::new() })
@@ -128,15 +130,17 @@ impl Reader {
         Ok(dtypes)
     }
 
-    fn contains(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.find(py, &names::from_python(name)?)?.is_some())
+    fn contains(&self, name: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.find(name)?.is_some())
     }
 
     fn info(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<TensorInfo> {
-        let name = names::from_python(name)?;
-        let info =
-            py.detach(|| self.bundle.info(&name)).map_err(|error| errors::to_python(py, error))?;
-        let info = info.ok_or_else(|| self.not_found(py, &name))?;
+        let info = match names::from_python(name)? {
+            Some(bytes) => py.detach(|| self.bundle.info(&bytes)),
+            None => Ok(None),
+        };
+        let info = info.map_err(|error| errors::to_python(py, error))?;
+        let info = info.ok_or_else(|| self.not_found(name))?;
         Ok(TensorInfo::only(Shared::new(&self.bundle, Arc::new(info))))
     }
 
@@ -153,8 +157,7 @@ impl Reader {
         aligned: bool,
         verify: Option<bool>,
     ) -> PyResult<Elements<'py>> {
-        let name = names::from_python(name)?;
-        let found = self.find(py, &name)?.ok_or_else(|| self.not_found(py, &name))?;
+        let found = self.find(name)?.ok_or_else(|| self.not_found(name))?;
         let rows = match (rows, found.entry.shape.dims().first()) {
             (Some(rows), Some(&len)) => Some(rows::resolve(rows, len)?),
             // The core says what is wrong with rows of a scalar.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tensorbundle_wire::bundle::{Entry, Header};
 use tensorbundle_wire::table::{Block, Table};
-use tensorbundle_wire::{Fault, limits};
+use tensorbundle_wire::{Fault, limits, shown};
 
 /// How a bundle is opened.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,8 @@ impl Bundle {
                 Err(Fault::corrupt("bundle header", "the index holds no entries, not even this"))
             }
         };
-        let header = header.map_err(|fault| Error::fault(&path, fault.at(0)))?;
+        let at = table.handle(0).map_or(0, |handle| handle.offset);
+        let header = header.map_err(|fault| Error::fault(&path, fault.at(at)))?;
         Ok(Self {
             prefix: prefix.to_owned(),
             options,
@@ -150,7 +151,7 @@ impl Bundle {
             return Ok(None);
         };
         let mut entry = Entry::default();
-        self.parse_entry(&mut entry, &slot.value, i)?;
+        self.parse_entry(&mut entry, &slot.value, i, self.slice_room())?;
         let id = EntryId { block: i, place: slot.place, block_len: block.byte_len() };
         Ok(Some(Found { name: key.to_owned(), entry, id }))
     }
@@ -160,18 +161,25 @@ impl Bundle {
         self.listing.get_or_try_init(|| Ok(Box::new(Arc::new(Listing::read(self)?))))
     }
 
-    /// Reads an entry of block `i`.
-    pub(crate) fn parse_entry(&self, entry: &mut Entry, value: &[u8], i: usize) -> Result<()> {
-        entry.parse_into(value).map_err(|fault| self.entry_fault(fault, i))?;
-        let most = self.table.source().len().saturating_mul(limits::MAX_SLICES_PER_BYTE);
-        if entry.slices.len() as u64 > most {
-            let what = format!(
-                "it lists {} slices, an index of {most} bytes has no room for them",
-                entry.slices.len()
-            );
-            return Err(self.entry_fault(Fault::corrupt("index entry", what), i));
-        }
-        Ok(())
+    /// Reads an entry of block `i`; `room` is for how many slices.
+    pub(crate) fn parse_entry(
+        &self,
+        entry: &mut Entry,
+        value: &[u8],
+        i: usize,
+        room: usize,
+    ) -> Result<()> {
+        entry.parse_into(value, room).map_err(|fault| self.entry_fault(fault, i))
+    }
+
+    /// How many slices the index has room for.
+    pub(crate) fn slice_room(&self) -> usize {
+        limits::max_slices(self.table.source().len())
+    }
+
+    /// How many bytes of keys block `i` has room for.
+    pub(crate) fn key_room(&self, i: usize) -> usize {
+        limits::max_key_bytes(self.table.handle(i).map_or(0, |handle| handle.size))
     }
 
     pub(crate) fn block_count(&self) -> usize {
@@ -196,7 +204,7 @@ impl Bundle {
         let n = self.header.num_shards;
         let open = || {
             let path = self.shard_path(i);
-            Shard::open(&path, self.options.mmap, self.shard_context(i))
+            Shard::open(&path, self.options.mmap, || self.missing_shard(i))
         };
         let shard = self.shards.get_or_try(i as usize, open)?;
         shard.ok_or_else(|| Fault::corrupt("index entry", format!("no shard {i} of {n}")).into())
@@ -211,7 +219,8 @@ impl Bundle {
         &self.verified
     }
 
-    fn shard_context(&self, i: u32) -> String {
+    /// What to say when shard `i` is not there.
+    fn missing_shard(&self, i: u32) -> String {
         let n = self.header.num_shards;
         let mut context =
             format!("data shard {i} of {n}: all {n} stand beside the index; is the copy complete?");
@@ -241,7 +250,7 @@ fn read_header(first: &Block, more: bool) -> Result<Header, Fault> {
         },
         Some((key, _)) => Err(Fault::corrupt(
             "bundle header",
-            format!("the first key is \"{}\", want the empty key", key.escape_ascii()),
+            format!("the first key is {}, want the empty key", shown(key)),
         )
         .advise("this table is no checkpoint index, or it was put together wrongly")),
         None => Err(Fault::corrupt("bundle header", "the first block of the index is empty")),

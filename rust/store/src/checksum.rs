@@ -1,12 +1,15 @@
 //! Which tensors' checksums were found right already, so that each is computed once.
 
 use crate::lazy::Lazy;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bits of a word.
+const WORD: usize = usize::BITS as usize;
 
 /// A set of entries, each known by its block and the place of its value there.
 pub(crate) struct Verified {
     /// A bit for each byte of a block.
-    blocks: Lazy<Box<[AtomicU64]>>,
+    blocks: Lazy<Box<[AtomicUsize]>>,
 }
 
 /// An entry's number: its block, and a place in it that no other entry has.
@@ -24,17 +27,17 @@ impl Verified {
     }
 
     pub(crate) fn contains(&self, id: EntryId) -> bool {
-        let word = self.blocks.get(id.block).and_then(|words| words.get(id.place / 64));
-        word.is_some_and(|word| word.load(Ordering::Relaxed) >> (id.place % 64) & 1 == 1)
+        let word = self.blocks.get(id.block).and_then(|words| words.get(id.place / WORD));
+        word.is_some_and(|word| word.load(Ordering::Relaxed) >> (id.place % WORD) & 1 == 1)
     }
 
     pub(crate) fn insert(&self, id: EntryId) {
-        let words = id.block_len.div_ceil(64);
+        let words = id.block_len.div_ceil(WORD);
         let Ok(block) = self.blocks.get_or_try(id.block, || {
-            Ok::<_, std::convert::Infallible>((0..words).map(|_| AtomicU64::new(0)).collect())
+            Ok::<_, std::convert::Infallible>((0..words).map(|_| AtomicUsize::new(0)).collect())
         });
-        if let Some(word) = block.and_then(|words| words.get(id.place / 64)) {
-            word.fetch_or(1 << (id.place % 64), Ordering::Relaxed);
+        if let Some(word) = block.and_then(|words| words.get(id.place / WORD)) {
+            word.fetch_or(1 << (id.place % WORD), Ordering::Relaxed);
         }
     }
 }

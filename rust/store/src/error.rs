@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use tensorbundle_wire::Fault;
+use tensorbundle_wire::{Fault, shown};
 
 /// A result whose error is an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -82,7 +82,7 @@ impl fmt::Display for Error {
             }
             Self::Fault { path, tensor, fault } => {
                 if let Some(name) = tensor {
-                    write!(f, "tensor {:?}: ", String::from_utf8_lossy(name))?;
+                    write!(f, "tensor {}: ", shown(name))?;
                 }
                 let file = path.as_ref().map(|path| path.display().to_string());
                 f.write_str(&fault.sentence(file.as_deref()))

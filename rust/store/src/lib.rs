@@ -27,4 +27,4 @@ mod source;
 pub use bundle::{Bundle, Found, Options, data_path, index_path};
 pub use error::{Error, Result};
 pub use listing::{Listing, Part, Row};
-pub use read::{ReadOptions, Tensor, Value};
+pub use read::{HOST, ReadOptions, Tensor, Value};

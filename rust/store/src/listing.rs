@@ -3,10 +3,10 @@
 use crate::bundle::Bundle;
 use crate::{Error, Result};
 use std::collections::HashMap;
-use tensorbundle_wire::bundle::{Entry, Shape, TensorSlice, slice_key};
+use tensorbundle_wire::Fault;
+use tensorbundle_wire::bundle::{Entry, Shape, SliceKeys, TensorSlice};
 use tensorbundle_wire::crc::MaskedCrc;
 use tensorbundle_wire::dtype::DataType;
-use tensorbundle_wire::{Fault, limits};
 
 /// The tensors of a bundle, in the order of their names.
 #[derive(Debug, Default)]
@@ -165,19 +165,21 @@ impl Listing {
     pub(crate) fn read(bundle: &Bundle) -> Result<Self> {
         let mut listing = Self::default();
         let mut entry = Entry::default();
+        let mut room = bundle.slice_room();
         for i in 0..bundle.block_count() {
             let block = bundle.block(i)?;
-            let most_names = listing.names.values.len() + limits::max_name_bytes(block.byte_len());
+            let most_names = listing.names.values.len() + bundle.key_room(i);
             listing.reserve(block.len());
             let mut walk = block.iter();
             while let Some((key, value)) = walk.next_entry() {
                 if key.is_empty() {
                     continue; // the header
                 }
-                let parsed = bundle.parse_entry(&mut entry, value, i);
+                let parsed = bundle.parse_entry(&mut entry, value, i, room);
                 parsed.map_err(|error| error.for_tensor(key))?;
                 if !entry.slices.is_empty() {
                     let slices = std::mem::take(&mut entry.slices).into_iter();
+                    room -= slices.as_slice().iter().map(TensorSlice::places).sum::<usize>();
                     let parts = slices.map(|slice| Part { slice, entry: None }).collect();
                     listing.parts.insert(listing.len(), parts);
                 }
@@ -212,9 +214,9 @@ impl Listing {
         let mut tied = vec![false; self.len()];
         let mut parts = std::mem::take(&mut self.parts);
         for (&row, parts) in &mut parts {
-            let name = self.name(row).unwrap_or_default();
+            let mut keys = SliceKeys::new(self.name(row).unwrap_or_default());
             for part in parts {
-                let Some(at) = self.find(&slice_key(name, &part.slice), slice_keys) else {
+                let Some(at) = self.find(keys.key(&part.slice), slice_keys) else {
                     continue;
                 };
                 part.entry = self.row(at).map(Row::to_entry).transpose()?;
@@ -250,8 +252,11 @@ impl Bundle {
         let Some(found) = self.find(name)? else {
             return Ok(None);
         };
+        let mut keys = SliceKeys::new(name);
         let parts = found.entry.slices.iter().map(|slice| {
-            let entry = self.find_key(&slice_key(name, slice))?.map(|found| found.entry);
+            let entry = self.find_key(keys.key(slice))?.map(|found| found.entry);
+            // A slice is not partitioned itself; if it says so, reading it will be an error.
+            let entry = entry.map(|entry| Entry { slices: Vec::new(), ..entry });
             Ok(Part { slice: slice.clone(), entry })
         });
         let parts = parts.collect::<Result<_>>().map_err(|error: Error| error.for_tensor(name))?;

@@ -12,7 +12,7 @@ pub(crate) fn map(file: &File) -> io::Result<Bytes> {
     // SAFETY: a map is sound as a `&[u8]` only while nobody changes or shortens the file, and no system call
     // can promise that. It is the caller's promise: `Options::mmap` and the README say so to users, and
     // `mmap = false` is there for files that others write to. What limits the damage on our side:
-    //  * the map is private to this process for writing (PROT_READ) and is never handed out as `&mut`;
+    //  * the map is read-only, so nothing in this process can write through it;
     //  * no decoder runs on it. Index blocks are read into memory of our own; strings and variants are copied
     //    before they are taken apart. Mapped bytes are only copied, checksummed or given to NumPy, and for
     //    those any value of a byte is a valid one;

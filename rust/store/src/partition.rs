@@ -13,9 +13,9 @@ use crate::{Error, Result};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
-use tensorbundle_wire::Fault;
-use tensorbundle_wire::bundle::{Region, Shape, TensorSlice, check_tiling, slice_key};
+use tensorbundle_wire::bundle::{Region, Shape, SliceKeys, check_tiling};
 use tensorbundle_wire::dtype::Layout;
+use tensorbundle_wire::{Fault, with_capacity};
 
 /// A stored slice that holds some of what is wanted.
 struct Piece<'a> {
@@ -23,6 +23,8 @@ struct Piece<'a> {
     found: Found,
     shard: &'a Shard,
     range: Range<u64>,
+    /// Its bytes, if they had to be read to be checked.
+    checked: Option<Bytes>,
 }
 
 /// Runs at least this long are read straight into place; shorter ones from a copy of the piece.
@@ -37,16 +39,17 @@ impl Bundle {
         let regions = regions.map_err(at_entry)?;
         check_tiling(shape, &regions).map_err(at_entry)?;
         let want = wanted(shape, options.rows.as_ref());
+        let mut keys = SliceKeys::new(&whole.name);
         let mut pieces = Vec::new();
         for (slice, region) in whole.entry.slices.iter().zip(regions) {
             if overlaps(&region, &want) {
-                pieces.push(self.piece(whole, slice, region)?);
+                pieces.push(self.piece(whole, keys.key(slice), region)?);
             }
         }
         check_overlap(&pieces).map_err(at_entry)?;
-        for piece in &pieces {
-            if whole.entry.dtype.width().is_some() {
-                self.verify(&piece.found, piece.shard, &piece.range, options)?;
+        if whole.entry.dtype.width().is_some() {
+            for piece in &mut pieces {
+                piece.checked = self.verify(&piece.found, piece.shard, &piece.range, options)?;
             }
         }
         match whole.entry.dtype.layout() {
@@ -58,10 +61,10 @@ impl Bundle {
     }
 
     /// Looks up a slice and holds its entry against its tensor's.
-    fn piece(&self, whole: &Found, slice: &TensorSlice, region: Region) -> Result<Piece<'_>> {
+    fn piece(&self, whole: &Found, key: &[u8], region: Region) -> Result<Piece<'_>> {
         let at_entry = |fault| self.entry_fault(fault, whole.id.block);
         let name = || format!("slice {:?} + {:?}", region.start, region.len);
-        let Some(found) = self.find_key(&slice_key(&whole.name, slice))? else {
+        let Some(found) = self.find_key(key)? else {
             let fault =
                 Fault::corrupt("slice list", format!("{} has no entry in the index", name()));
             return Err(at_entry(
@@ -83,7 +86,7 @@ impl Bundle {
             return Err(bad(format!("shape: got {}, want {:?}", entry.shape, region.len)));
         }
         let (shard, range) = self.place(&found)?;
-        Ok(Piece { region, found, shard, range })
+        Ok(Piece { region, found, shard, range, checked: None })
     }
 
     /// Copies the wanted elements of all pieces into one block of memory, with all cores.
@@ -113,8 +116,9 @@ impl Bundle {
                 decoded.push(list);
             }
         }
-        // Each element was there to be decoded, so there is memory for as many again.
-        let mut all = vec![Bytes::new(); want.elements() as usize];
+        let count = want.elements() as usize; // the pieces' elements, which were there to be decoded
+        let mut all = with_capacity(count, "string tensor")?;
+        all.resize(count, Bytes::new());
         for (piece, list) in pieces.iter().zip(&decoded) {
             for_runs(&piece.region, want, |from, to, n| {
                 let (from, to, n) = (from as usize, to as usize, n as usize);
@@ -144,15 +148,15 @@ fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> R
         return Ok(());
     }
     let start = piece.range.start;
-    let read = if piece.shard.is_mapped() || longest >= DIRECT {
-        None
-    } else {
-        Some(piece.shard.bytes(&(start + first..start + last))?)
+    let span = match &piece.checked {
+        Some(bytes) => Some(bytes.slice(first as usize..last as usize)),
+        None if piece.shard.is_mapped() || longest >= DIRECT => None,
+        None => Some(piece.shard.bytes(&(start + first..start + last))?),
     };
     for_runs(&piece.region, want, |from, to, n| {
         let (from, to, len) = (from * width, (to * width) as usize, (n * width) as usize);
         let out = out.get_mut(to..to + len).unwrap_or_default();
-        match &read {
+        match &span {
             Some(bytes) => {
                 let from = (from - first) as usize;
                 out.copy_from_slice(bytes.get(from..from + len).unwrap_or_default());

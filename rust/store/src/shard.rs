@@ -6,46 +6,54 @@ use crate::{Error, Result, map};
 use bytes::Bytes;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
-use tensorbundle_wire::crc::{MaskedCrc, RunningCrc};
+use std::path::{Path, PathBuf};
+use tensorbundle_wire::crc::MaskedCrc;
 use tensorbundle_wire::{Fault, lookalike};
 
 /// An open data shard.
 pub(crate) struct Shard {
-    file: File,
-    /// The whole file, if it is mapped.
-    map: Option<Bytes>,
+    path: PathBuf,
+    data: Data,
 }
 
-/// How much is read at once where a range is only passed through.
-const CHUNK: usize = 1 << 20;
+enum Data {
+    /// The whole file, mapped. The map needs no open file.
+    Mapped(Bytes),
+    /// The file, to be read.
+    Read(File),
+}
 
 impl Shard {
-    /// Opens a shard. Where the system cannot map the file, it is read instead.
-    pub(crate) fn open(path: &Path, mmap: bool, context: String) -> Result<Self> {
+    /// Opens a shard. Where the system cannot map the file, it is read instead. `missing` says what to do if
+    /// the file is not there.
+    pub(crate) fn open(path: &Path, mmap: bool, missing: impl FnOnce() -> String) -> Result<Self> {
         let file = File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::io(path, error, context),
+            io::ErrorKind::NotFound => Error::io(path, error, missing()),
             _ => Error::io(path, error, "a data shard"),
         })?;
         let map = if mmap { map::map(&file).ok() } else { None };
-        Ok(Self { file, map })
+        let data = map.map_or_else(|| Data::Read(file), Data::Mapped);
+        Ok(Self { path: path.to_owned(), data })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.file.path()
+        &self.path
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.map.as_ref().map_or(self.file.len(), |map| map.len() as u64)
+        match &self.data {
+            Data::Mapped(map) => map.len() as u64,
+            Data::Read(file) => file.len(),
+        }
     }
 
     pub(crate) fn is_mapped(&self) -> bool {
-        self.map.is_some()
+        matches!(self.data, Data::Mapped(_))
     }
 
-    /// Holds a range against the length of the file.
+    /// Holds a range against the length of the file. Where an empty one lies does not matter.
     pub(crate) fn check(&self, range: &Range<u64>) -> Result<()> {
-        if range.start <= range.end && range.end <= self.len() {
+        if range.start == range.end || (range.start <= range.end && range.end <= self.len()) {
             return Ok(());
         }
         let fault = Fault::corrupt(
@@ -65,17 +73,17 @@ impl Shard {
 
     /// What a file looks like that is too short to be the shard.
     fn looks_like(&self) -> Result<Option<String>> {
-        let mut head = vec![0; self.file.len().min(lookalike::HEAD_LEN) as usize];
-        self.file.read_into(0, &mut head)?;
-        Ok(lookalike::describe(&head, self.file.len()))
+        let head = self.copy(&(0..self.len().min(lookalike::HEAD_LEN)))?;
+        Ok(lookalike::describe(&head, self.len()))
     }
 
     /// The bytes of a range: a view of the map, or a copy that is read.
     pub(crate) fn bytes(&self, range: &Range<u64>) -> Result<Bytes> {
         self.check(range)?;
-        match &self.map {
-            Some(map) => Ok(map.slice(range.start as usize..range.end as usize)),
-            None => self.copy(range),
+        match &self.data {
+            Data::Mapped(_) if range.is_empty() => Ok(Bytes::new()),
+            Data::Mapped(map) => Ok(map.slice(range.start as usize..range.end as usize)),
+            Data::Read(_) => self.copy(range),
         }
     }
 
@@ -93,33 +101,24 @@ impl Shard {
     /// Fills `out` from `offset` on.
     pub(crate) fn read_into(&self, offset: u64, out: &mut [u8]) -> Result<()> {
         self.check(&(offset..offset.saturating_add(out.len() as u64)))?;
-        match &self.map {
-            Some(map) => {
+        match &self.data {
+            Data::Mapped(_) if out.is_empty() => Ok(()),
+            Data::Mapped(map) => {
                 let start = offset as usize;
                 out.copy_from_slice(map.get(start..start + out.len()).unwrap_or_default());
                 Ok(())
             }
-            None => self.file.read_into(offset, out),
+            Data::Read(file) => file.read_into(offset, out),
         }
     }
 
-    /// The masked checksum of a range.
-    pub(crate) fn checksum(&self, range: &Range<u64>) -> Result<MaskedCrc> {
+    /// The masked checksum of a range, if the file is mapped.
+    pub(crate) fn checksum(&self, range: &Range<u64>) -> Result<Option<MaskedCrc>> {
         self.check(range)?;
-        if let Some(map) = &self.map {
-            let bytes = map.get(range.start as usize..range.end as usize);
-            return Ok(MaskedCrc::of(bytes.unwrap_or_default()));
-        }
-        let mut running = RunningCrc::new();
-        let mut chunk = vec![0; CHUNK.min((range.end - range.start) as usize)];
-        let mut at = range.start;
-        while at < range.end {
-            let n = (range.end - at).min(CHUNK as u64) as usize;
-            let part = chunk.get_mut(..n).unwrap_or_default();
-            self.file.read_into(at, part)?;
-            running.extend(part);
-            at += n as u64;
-        }
-        Ok(running.masked())
+        let Data::Mapped(map) = &self.data else {
+            return Ok(None);
+        };
+        let bytes = map.get(range.start as usize..range.end as usize);
+        Ok(Some(MaskedCrc::of(bytes.unwrap_or_default())))
     }
 }

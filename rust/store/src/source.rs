@@ -78,7 +78,11 @@ impl table::Source for File {
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
-        let mut bytes = vec![0; len];
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| {
+            Error::io(&self.path, io::ErrorKind::OutOfMemory.into(), "memory for a part of it")
+        })?;
+        bytes.resize(len, 0);
         self.read_into(offset, &mut bytes)?;
         Ok(bytes.into())
     }

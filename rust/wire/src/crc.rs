@@ -3,6 +3,7 @@
 //! A checksum that lies among the bytes it covers would weaken the next one over them, so the table format
 //! stores `rotr(crc, 15) + 0xa282ead8` instead (FORMAT 0.2).
 
+use crate::{Fault, Result};
 use crc_fast::{CrcAlgorithm, Digest};
 use std::fmt;
 
@@ -22,6 +23,15 @@ impl MaskedCrc {
     pub fn of(bytes: &[u8]) -> Self {
         Self::mask(crc32c(bytes))
     }
+}
+
+/// Holds a checksum of a tensor's bytes against the stored one.
+pub fn check(part: &'static str, what: &str, got: MaskedCrc, want: MaskedCrc) -> Result<()> {
+    if got == want {
+        return Ok(());
+    }
+    Err(Fault::corrupt(part, format!("{what} does not match: got {got}, want {want}"))
+        .advise("the bytes are damaged, or the shard belongs to another checkpoint"))
 }
 
 impl fmt::Display for MaskedCrc {

@@ -103,6 +103,13 @@ impl Fault {
     }
 }
 
+/// Bytes of a file as a message shows them: text where they are, and not without end.
+pub fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 200;
+    let text = String::from_utf8_lossy(bytes.get(..MOST).unwrap_or(bytes));
+    format!("{text:?}{}", if bytes.len() > MOST { "…" } else { "" })
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence(None))
@@ -120,6 +127,12 @@ impl std::error::Error for Fault {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_cut() {
+        assert_eq!(shown(b"a\xffb\n"), "\"a\u{fffd}b\\n\"");
+        assert_eq!(shown(&[b'a'; 1000]), format!("\"{}\"…", "a".repeat(200)));
+    }
 
     #[test]
     fn says_part_file_place_and_remedy() {

@@ -25,4 +25,17 @@ pub mod table;
 pub mod textproto;
 pub mod varint;
 
-pub use fault::{Fault, FaultKind, Result};
+pub use fault::{Fault, FaultKind, Result, shown};
+
+/// Room for `n` values, or the fault that there is no memory for them. What a file asks for can be as large as
+/// the file, so it may not be had.
+pub fn with_capacity<T>(n: usize, part: &'static str) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    match values.try_reserve_exact(n) {
+        Ok(()) => Ok(values),
+        Err(_) => {
+            let bytes = n.saturating_mul(size_of::<T>());
+            Err(Fault::unsupported(part, format!("no memory for {n} values ({bytes} bytes)")))
+        }
+    }
+}

@@ -7,13 +7,22 @@ pub const MAX_RANK: usize = 254;
 /// with a number that costs its author five bytes.
 pub const MAX_SHARDS: u32 = 1 << 20;
 
-/// Slices of a tensor that is cut along more than three dimensions: each is held against each other, and
-/// this many take a second. Cut along fewer, as real ones are, their number is free.
-pub const MAX_SLICES_IN_MANY_DIMENSIONS: usize = 8192;
+/// Slices of a tensor that is cut along more than three dimensions: each is held against each other, which
+/// takes a second at worst. Cut along fewer, as real ones are, their number is free.
+pub const MAX_SLICES_IN_MANY_DIMENSIONS: usize = 4096;
 
-/// Slices that an index may list for each of its bytes. A real slice is listed with its tensor, at 8 bytes or
-/// more, and has an entry of its own, at 30 or more; even Snappy does not bring that down to one.
-pub const MAX_SLICES_PER_BYTE: u64 = 1;
+/// Bytes of a key. TensorFlow's longest names have some hundreds; a longer key, shared by the entries behind
+/// it, would make a small block large.
+pub const MAX_KEY: usize = 1 << 16;
+
+/// Entries from one restart of a block to the next. TensorFlow writes 16; a look-up walks over them.
+pub const MAX_RESTART_INTERVAL: usize = 1024;
+
+/// Slices, and extents of slices, that an index of so many bytes may list. A real slice takes 8 bytes or more
+/// where its tensor lists it, and its own entry takes 30 or more; even Snappy does not bring that down to one.
+pub fn max_slices(index_len: u64) -> usize {
+    usize::try_from(index_len).unwrap_or(usize::MAX)
+}
 
 /// How deep groups of unknown fields may nest in a message: protobuf's own limit.
 pub const MAX_GROUP_DEPTH: usize = 100;
@@ -27,8 +36,9 @@ pub fn max_snappy_output(compressed: usize) -> u64 {
     compressed as u64 * 22 + 64
 }
 
-/// Bytes of all names in a block of an index. A name shares its beginning with the one before it, so a few
-/// bytes can stand for a long name; real names are some four times as long as what is stored of them.
-pub fn max_name_bytes(block_len: usize) -> usize {
-    block_len.saturating_mul(64).saturating_add(1 << 16)
+/// Bytes of all keys in a block that is stored in so many. A key shares its beginning with the one before it,
+/// so a few bytes can stand for a long one; real keys are some four times as long as what is stored of them,
+/// and Snappy takes some four times off that.
+pub fn max_key_bytes(stored: u64) -> usize {
+    usize::try_from(stored).unwrap_or(usize::MAX).saturating_mul(64).saturating_add(1 << 16)
 }

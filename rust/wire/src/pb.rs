@@ -30,6 +30,8 @@ pub enum Malformed {
     Tag(u64),
     /// A group that ends twice or nests too deep.
     Group,
+    /// More values than the file has room for, or than anything has.
+    TooMany,
 }
 
 impl From<Short> for Malformed {
@@ -45,6 +47,7 @@ impl fmt::Display for Malformed {
             Self::Tag(tag) => {
                 write!(f, "not a protobuf message: no field has the tag or wire type {tag}")
             }
+            Self::TooMany => f.write_str("it lists more than there can be"),
             Self::Group => {
                 f.write_str("not a protobuf message: a group is closed twice or too deep")
             }

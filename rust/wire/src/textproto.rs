@@ -8,6 +8,7 @@
 
 use crate::limits::MAX_TEXT_DEPTH;
 use crate::{Fault, Result};
+use std::sync::Arc;
 
 /// A message: its fields in the order of the text, a list as one field for each element.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,7 +21,7 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// Its name; `[name]` for an extension or the type of an Any.
-    pub name: String,
+    pub name: Arc<str>,
     /// The line it is on, from 1.
     pub line: usize,
     /// Its value.
@@ -76,7 +77,7 @@ impl Parser<'_> {
     }
 
     fn field(&mut self, message: &mut Message, depth: usize) -> Result<()> {
-        let name = self.name()?;
+        let name: Arc<str> = self.name()?.into(); // one for all elements of a list
         let line = self.line;
         let colon = self.peek() == Some(b':');
         if colon {
@@ -270,7 +271,7 @@ mod tests {
             .unwrap()
             .fields
             .into_iter()
-            .map(|field| (field.name, field.value))
+            .map(|field| (field.name.to_string(), field.value))
             .collect()
     }
 

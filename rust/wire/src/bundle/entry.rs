@@ -39,12 +39,13 @@ impl Entry {
     /// Reads an entry.
     pub fn parse(message: &[u8]) -> Result<Self> {
         let mut entry = Self::default();
-        entry.parse_into(message)?;
+        entry.parse_into(message, usize::MAX)?;
         Ok(entry)
     }
 
-    /// Reads an entry in place of this one, so that many of them share their memory.
-    pub fn parse_into(&mut self, message: &[u8]) -> Result<()> {
+    /// Reads an entry in place of this one, so that many of them share their memory. `room` is for how many
+    /// slices, and extents of slices.
+    pub fn parse_into(&mut self, message: &[u8], room: usize) -> Result<()> {
         self.shape.clear();
         self.slices.clear();
         *self = Self {
@@ -52,7 +53,7 @@ impl Entry {
             slices: std::mem::take(&mut self.slices),
             ..Self::default()
         };
-        self.merge(message).map_err(|malformed| {
+        self.merge(message, room).map_err(|malformed| {
             Fault::corrupt(PART, format!("unable to parse it: {malformed}"))
         })?;
         let dtype = self.dtype;
@@ -66,7 +67,7 @@ impl Entry {
     }
 
     /// A field that comes again: the last number wins, a message is merged.
-    fn merge(&mut self, message: &[u8]) -> Result<(), Malformed> {
+    fn merge(&mut self, message: &[u8], mut room: usize) -> Result<(), Malformed> {
         let mut fields = fields(message);
         while let Some(field) = fields.next_field()? {
             match field {
@@ -76,7 +77,11 @@ impl Entry {
                 (4, Value::Varint(value)) => self.offset = value as i64,
                 (5, Value::Varint(value)) => self.size = value as i64,
                 (6, Value::Fixed32(value)) => self.crc = MaskedCrc(value),
-                (7, Value::Len(message)) => self.slices.push(TensorSlice::parse(message)?),
+                (7, Value::Len(message)) => {
+                    let slice = TensorSlice::parse(message, room)?;
+                    room = room.checked_sub(slice.places()).ok_or(Malformed::TooMany)?;
+                    self.slices.push(slice);
+                }
                 _ => {}
             }
         }
@@ -235,6 +240,15 @@ mod tests {
                 }).collect();
                 prop_assert_eq!(&ours.0, &theirs);
             }
+        }
+
+        #[test]
+        fn room_is_kept(message in any_proto()) {
+            let places: usize = message.slices.iter().map(|slice| 1 + slice.extent.len()).sum();
+            let bytes = message.encode_to_vec();
+            let mut entry = Entry::default();
+            prop_assert!(entry.parse_into(&bytes, places).is_ok());
+            prop_assert!(places == 0 || entry.parse_into(&bytes, places - 1).is_err());
         }
 
         #[test]

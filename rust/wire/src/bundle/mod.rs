@@ -17,7 +17,7 @@ mod variants;
 pub use entry::Entry;
 pub use header::{ByteOrder, Header};
 pub use shape::{Shape, elements};
-pub use slice::{Region, TensorSlice, slice_key};
+pub use slice::{Region, SliceKeys, TensorSlice, slice_key};
 pub use strings::parse_strings;
 pub use tiling::check_tiling;
 pub use variants::parse_variants;

@@ -8,7 +8,7 @@
 use super::{Shape, elements};
 use crate::ordered_code::{put_num, put_signed, put_string};
 use crate::pb::{Malformed, Value, fields};
-use crate::{Fault, Result};
+use crate::{Fault, Result, limits};
 
 /// TensorSliceProto: for each dimension a start and a length, or no length for the whole dimension.
 ///
@@ -25,11 +25,12 @@ pub struct Region {
     pub len: Vec<u64>,
 }
 
-/// The length that stands for a whole dimension in a key.
+/// The length that stands for a whole dimension in a key, and that TensorFlow reads as one in a slice.
 const FULL: i64 = -1;
 
 impl TensorSlice {
-    pub(super) fn parse(message: &[u8]) -> Result<Self, Malformed> {
+    /// Reads a slice; `room` is for how many extents.
+    pub(super) fn parse(message: &[u8], room: usize) -> Result<Self, Malformed> {
         let mut extents = Vec::new();
         for field in fields(message) {
             if let (1, Value::Len(message)) = field? {
@@ -41,10 +42,26 @@ impl TensorSlice {
                         _ => {}
                     }
                 }
+                if extents.len() >= room.min(limits::MAX_RANK) {
+                    return Err(Malformed::TooMany);
+                }
                 extents.push(extent);
             }
         }
         Ok(Self(extents))
+    }
+
+    /// How much it counts against the room for slices: itself and its extents.
+    pub fn places(&self) -> usize {
+        1 + self.0.len()
+    }
+
+    /// Start and length in each dimension, sound or not; a whole dimension's length is that of `dims`.
+    pub fn extents<'a>(&'a self, dims: &'a [u64]) -> impl Iterator<Item = (i64, i64)> + 'a {
+        self.0.iter().enumerate().map(|(axis, &(start, length))| match length {
+            Some(length) if length != FULL => (start, length),
+            _ => (start, dims.get(axis).map_or(0, |&dim| dim as i64)),
+        })
     }
 
     /// The box it covers in a tensor of `shape`.
@@ -60,7 +77,7 @@ impl TensorSlice {
         let mut region = Region { start: Vec::new(), len: Vec::new() };
         for (&(start, length), &dim) in self.0.iter().zip(shape.dims()) {
             let (start, len) = match (start, length) {
-                (0, None) => (0, dim),
+                (0, None | Some(FULL)) => (0, dim),
                 (_, None) => return Err(bad(format!("it starts at {start} but has no length"))),
                 (_, Some(length)) => {
                     let range = u64::try_from(start).ok().zip(u64::try_from(length).ok());
@@ -98,15 +115,35 @@ impl Region {
 
 /// The key under which the entry of a slice is stored.
 pub fn slice_key(name: &[u8], slice: &TensorSlice) -> Vec<u8> {
-    let mut key = Vec::with_capacity(name.len() + 4 + 4 * slice.0.len());
-    put_num(&mut key, 0);
-    put_string(&mut key, name);
-    put_num(&mut key, slice.0.len() as u64);
-    for &(start, length) in &slice.0 {
-        put_signed(&mut key, start);
-        put_signed(&mut key, length.unwrap_or(FULL));
+    SliceKeys::new(name).key(slice).to_vec()
+}
+
+/// The keys of a tensor's slices: all begin alike.
+#[derive(Debug)]
+pub struct SliceKeys {
+    key: Vec<u8>,
+    shared: usize,
+}
+
+impl SliceKeys {
+    /// Of the tensor `name`.
+    pub fn new(name: &[u8]) -> Self {
+        let mut key = Vec::with_capacity(name.len() + 16);
+        put_num(&mut key, 0);
+        put_string(&mut key, name);
+        Self { shared: key.len(), key }
     }
-    key
+
+    /// The key under which the entry of `slice` is stored.
+    pub fn key(&mut self, slice: &TensorSlice) -> &[u8] {
+        self.key.truncate(self.shared);
+        put_num(&mut self.key, slice.0.len() as u64);
+        for &(start, length) in &slice.0 {
+            put_signed(&mut self.key, start);
+            put_signed(&mut self.key, length.unwrap_or(FULL));
+        }
+        &self.key
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +180,7 @@ mod tests {
             (rows.start.as_slice(), rows.len.as_slice(), rows.elements()),
             (&[2, 0][..], &[2, 6][..], 12)
         );
+        assert_eq!(region(&[(0, Some(-1)), (0, None)]), region(&[(0, None), (0, None)]));
         let text = |extents: &[(i64, Option<i64>)]| region(extents).unwrap_err().to_string();
         assert_eq!(text(&[(0, None)]), "slice: 1 dimensions in a tensor of 2");
         assert_eq!(text(&[(1, None), (0, None)]), "slice: it starts at 1 but has no length");

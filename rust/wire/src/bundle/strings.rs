@@ -8,9 +8,9 @@
 //! numbers and the checksum itself are in the byte order of the bundle.
 
 use super::ByteOrder;
-use crate::crc::{MaskedCrc, RunningCrc};
+use crate::crc::{MaskedCrc, RunningCrc, check};
 use crate::varint::Cursor;
-use crate::{Fault, Result};
+use crate::{Fault, Result, with_capacity};
 use bytes::Bytes;
 
 const PART: &str = "string tensor";
@@ -33,7 +33,7 @@ pub fn parse_strings(
         })?;
     let short = |short| Fault::corrupt(PART, format!("cut in its lengths: {short}"));
     let mut cursor = Cursor::new(stored);
-    let mut lengths = Vec::with_capacity(count);
+    let mut lengths = with_capacity(count, PART)?;
     let mut running = RunningCrc::new();
     let mut total = 0_u64;
     for _ in 0..count {
@@ -47,7 +47,7 @@ pub fn parse_strings(
         ByteOrder::Little => u32::from_le_bytes(checksum),
         ByteOrder::Big => u32::from_be_bytes(checksum),
     });
-    check("checksum of its lengths", running.masked(), want)?;
+    check(PART, "checksum of its lengths", running.masked(), want)?;
     running.extend(&checksum);
     let text = cursor.rest();
     if total != text.len() as u64 {
@@ -57,25 +57,15 @@ pub fn parse_strings(
         ));
     }
     running.extend(text);
-    check("checksum", running.masked(), crc)?;
+    check(PART, "checksum", running.masked(), crc)?;
+    let mut strings = with_capacity(count, PART)?;
     let mut start = cursor.pos();
-    Ok(lengths
-        .into_iter()
-        .map(|length| {
-            let end = start + length as usize; // within `stored`, as the total is
-            let string = stored.slice(start..end);
-            start = end;
-            string
-        })
-        .collect())
-}
-
-fn check(what: &str, got: MaskedCrc, want: MaskedCrc) -> Result<()> {
-    if got == want {
-        return Ok(());
+    for length in lengths {
+        let end = start + length as usize; // within `stored`, as the total is
+        strings.push(stored.slice(start..end));
+        start = end;
     }
-    Err(Fault::corrupt(PART, format!("{what} does not match: got {got}, want {want}"))
-        .advise("the bytes are damaged, or the shard belongs to another checkpoint"))
+    Ok(strings)
 }
 
 /// A length counts as 4 bytes, or as 8 if it needs more.

@@ -8,9 +8,9 @@
 //! checksum as stored. What the messages mean only the code behind their type name knows: they are handed
 //! out as they are.
 
-use crate::crc::{MaskedCrc, RunningCrc};
+use crate::crc::{MaskedCrc, RunningCrc, check};
 use crate::varint::Cursor;
-use crate::{Fault, Result};
+use crate::{Fault, Result, with_capacity};
 use bytes::Bytes;
 
 const PART: &str = "variant tensor";
@@ -23,7 +23,7 @@ pub fn parse_variants(stored: &Bytes, count: u64, crc: MaskedCrc) -> Result<Vec<
     )?;
     let mut cursor = Cursor::new(stored);
     let mut running = RunningCrc::new();
-    let mut messages = Vec::with_capacity(count);
+    let mut messages = with_capacity(count, PART)?;
     for i in 0..count {
         let cut = |short| Fault::corrupt(PART, format!("cut in element {i}: {short}"));
         let length = cursor.varint64().map_err(cut)?;
@@ -33,6 +33,7 @@ pub fn parse_variants(stored: &Bytes, count: u64, crc: MaskedCrc) -> Result<Vec<
         running.extend(message);
         let checksum = cursor.array().map_err(cut)?;
         check(
+            PART,
             &format!("checksum of element {i}"),
             running.masked(),
             MaskedCrc(u32::from_le_bytes(checksum)),
@@ -46,16 +47,8 @@ pub fn parse_variants(stored: &Bytes, count: u64, crc: MaskedCrc) -> Result<Vec<
             format!("{} bytes behind its last element", cursor.rest().len()),
         ));
     }
-    check("checksum", running.masked(), crc)?;
+    check(PART, "checksum", running.masked(), crc)?;
     Ok(messages)
-}
-
-fn check(what: &str, got: MaskedCrc, want: MaskedCrc) -> Result<()> {
-    if got == want {
-        return Ok(());
-    }
-    Err(Fault::corrupt(PART, format!("{what} does not match: got {got}, want {want}"))
-        .advise("the bytes are damaged, or the shard belongs to another checkpoint"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 use super::TRAILER_LEN;
 use crate::crc::MaskedCrc;
 use crate::varint::Cursor;
-use crate::{Fault, Result, limits};
+use crate::{Fault, Result, limits, with_capacity};
 use bytes::Bytes;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -23,6 +23,7 @@ pub struct Block {
     contents: Bytes,
     entries_end: usize,
     count: usize,
+    last: Box<[u8]>,
 }
 
 /// An entry found in a block.
@@ -54,6 +55,7 @@ impl Block {
             return Err(bad("bad block contents: no restart at its first byte".into()));
         }
         let mut next_restart = 0;
+        let mut since_restart = 0;
         let mut key = Vec::new();
         let mut count = 0_usize;
         let mut pos = 0;
@@ -64,6 +66,7 @@ impl Block {
                 })?;
             if restarts.get(next_restart) == Some(pos) {
                 next_restart += 1;
+                since_restart = 0;
                 if raw.shared != 0 {
                     return Err(bad(format!(
                         "bad entry {pos} bytes into it: a restart that shares {} bytes with the key before",
@@ -78,6 +81,19 @@ impl Block {
                     key.len()
                 )));
             };
+            since_restart += 1;
+            if raw.shared + raw.delta.len() > limits::MAX_KEY
+                || since_restart > limits::MAX_RESTART_INTERVAL
+            {
+                return Err(Fault::unsupported(
+                    part,
+                    format!(
+                        "a key of more than {} bytes, or more than {} keys without a restart",
+                        limits::MAX_KEY,
+                        limits::MAX_RESTART_INTERVAL
+                    ),
+                ));
+            }
             let delta = contents.get(raw.delta.clone()).unwrap_or_default();
             // What is shared is equal, so the rest decides.
             if count > 0 && delta <= known {
@@ -95,7 +111,7 @@ impl Block {
                 restarts.len()
             )));
         }
-        Ok(Self { contents, entries_end, count })
+        Ok(Self { contents, entries_end, count, last: key.into() })
     }
 
     /// How many entries.
@@ -111,6 +127,11 @@ impl Block {
     /// Bytes of the uncompressed block; every [`Slot::place`] is below.
     pub fn byte_len(&self) -> usize {
         self.contents.len()
+    }
+
+    /// The last key.
+    pub fn last_key(&self) -> &[u8] {
+        &self.last
     }
 
     /// All entries in order.
@@ -289,6 +310,8 @@ fn unsnap(compressed: &[u8], part: &'static str) -> Result<Bytes> {
             compressed.len()
         )));
     }
-    let plain = snap::raw::Decoder::new().decompress_vec(compressed);
-    Ok(plain.map_err(|e| bad(e.to_string()))?.into())
+    let mut plain = with_capacity(claimed, part)?;
+    plain.resize(claimed, 0);
+    snap::raw::Decoder::new().decompress(compressed, &mut plain).map_err(|e| bad(e.to_string()))?;
+    Ok(plain.into())
 }

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn a_handle_must_end_before_the_footer() {
-        let end = |offset, size| BlockHandle { offset, size }.end_within(100, "index block");
+        let end = |offset, size| {
+            BlockHandle { offset, size }.end_within(100, "footer", "the index block")
+        };
         assert_eq!(end(90, 5), Ok(100));
         assert!(end(91, 5).is_err());
         // CVE-2018-7575: size + 5 wraps around.

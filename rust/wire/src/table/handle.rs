@@ -26,13 +26,14 @@ impl BlockHandle {
     }
 
     /// The first byte behind the block and its trailer, held against `limit`, where blocks must have ended.
-    pub fn end_within(self, limit: u64, part: &'static str) -> Result<u64> {
+    /// `part` is where the handle stands, `whose` block it is of.
+    pub fn end_within(self, limit: u64, part: &'static str, whose: &str) -> Result<u64> {
         let end = self.size.checked_add(TRAILER_LEN).and_then(|len| len.checked_add(self.offset));
         end.filter(|&end| end <= limit).ok_or_else(|| {
             Fault::corrupt(
                 part,
                 format!(
-                    "its handle says {} bytes from byte {}, but blocks end by byte {limit}",
+                    "the handle of {whose} says {} bytes from byte {}, but blocks end by byte {limit}",
                     self.size, self.offset
                 ),
             )

@@ -1,9 +1,8 @@
 //! A table in some source of bytes: the index block at once, data blocks one by one when asked for.
 
 use super::{Block, BlockHandle, FOOTER_LEN, Footer};
-use crate::lookalike;
 use crate::varint::Cursor;
-use crate::{Fault, Result};
+use crate::{Fault, Result, limits, lookalike};
 use bytes::Bytes;
 
 /// Where a table's bytes come from.
@@ -109,11 +108,7 @@ impl<S: Source> Table<S> {
         if before.is_some_and(|before| first <= &*before.separator) {
             return Err(outside());
         }
-        let mut last = block.seek(separator);
-        let above = match last.entry_key() {
-            Some(key) if key == separator => last.next_entry().is_some(),
-            found => found.is_some(),
-        };
+        let above = block.last_key() > separator;
         if above { Err(outside()) } else { Ok(()) }
     }
 }
@@ -130,9 +125,13 @@ fn read_index<S: Source>(source: &S) -> Result<Vec<IndexEntry>, S::Error> {
         Ok(footer) => footer,
         Err(fault) => return Err(explain(source, fault.at(blocks_end))?.into()),
     };
-    footer.index.end_within(blocks_end, PART).map_err(|fault| fault.at(blocks_end))?;
+    footer
+        .index
+        .end_within(blocks_end, "footer", "the index block")
+        .map_err(|fault| fault.at(blocks_end))?;
     let block = read_block(source, footer.index, PART)?;
     let mut blocks = Vec::with_capacity(block.len());
+    let mut room = limits::max_key_bytes(footer.index.size);
     let mut free = 0;
     let mut walk = block.iter();
     while let Some((separator, value)) = walk.next_entry() {
@@ -140,7 +139,12 @@ fn read_index<S: Source>(source: &S) -> Result<Vec<IndexEntry>, S::Error> {
         let handle = BlockHandle::take(&mut Cursor::new(value)).map_err(|short| {
             at(Fault::corrupt(PART, format!("bad block handle of block {}: {short}", blocks.len())))
         })?;
-        let end = handle.end_within(blocks_end, "data block").map_err(at)?;
+        let end = handle
+            .end_within(blocks_end, PART, &format!("data block {}", blocks.len()))
+            .map_err(at)?;
+        room = room.checked_sub(separator.len()).ok_or_else(|| {
+            at(Fault::unsupported(PART, "its keys are out of all proportion to its size"))
+        })?;
         if handle.offset < free {
             return Err(at(Fault::corrupt(
                 PART,
@@ -163,7 +167,9 @@ fn read_block<S: Source>(
     handle: BlockHandle,
     part: &'static str,
 ) -> Result<Block, S::Error> {
-    let end = handle.end_within(source.len(), part).map_err(|fault| fault.at(handle.offset))?;
+    let end = handle
+        .end_within(source.len(), part, "this block")
+        .map_err(|fault| fault.at(handle.offset))?;
     let len = usize::try_from(end - handle.offset)
         .map_err(|_| Fault::unsupported(part, "a block larger than this machine can address"))?;
     let stored = source.read(handle.offset, len)?;
