@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 _CHUNK = 8 << 20
 _SMAPS = Path("/proc/self/smaps_rollup")
 
@@ -60,11 +62,14 @@ def alternate(
     files: Iterable[Path] = (),
     warm_up: bool = True,
     attempts: int = 5,
+    memory: int = 0,
 ) -> dict[str, Samples]:
     """Let the sides take turns, `rounds` times, and return the seconds of every call by side.
 
     `files` are what the sides read: they are brought into the page cache before every round. A call
-    during which the disk was read is made again, up to `attempts` times in all.
+    during which the disk was read is made again, up to `attempts` times in all. `memory` is how
+    many bytes a call is going to ask for: as many are touched and given back before it, so that no
+    side pays for a virtual machine that must first get them from its host.
     """
     sides, files = list(sides), list(files)
     if warm_up:
@@ -79,16 +84,17 @@ def alternate(
             warm(files)
             for side in sides:
                 for _ in range(side.calls):
-                    seconds[side.name].append(_timed(side, files, attempts))
+                    seconds[side.name].append(_timed(side, files, attempts, memory))
     finally:
         gc.unfreeze()
     return {name: Samples(tuple(values)) for name, values in seconds.items()}
 
 
-def _timed(side: Side, files: list[Path], attempts: int) -> float:
+def _timed(side: Side, files: list[Path], attempts: int, memory: int) -> float:
     """The seconds of one call, if possible of one during which nothing came from the disk."""
     for _ in range(attempts):
         gc.collect()
+        np.ones(memory, np.uint8)
         blocks = _blocks_read()
         start = time.perf_counter()
         result = side.call()

@@ -103,6 +103,7 @@ def _whole(prefix: str) -> list[Row]:
         ],
         _ROUNDS,
         files=_files(prefix),
+        memory=info.nbytes,
     )
     what = f"open, put {info.nbytes / 2**30:.3g} GiB together from {_SLICES} slices"
     ours = seconds["ours"]
