@@ -97,9 +97,11 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         """Is there a tensor ``name``? Touches one block of the index; if not, all."""
         return isinstance(name, str) and self._open.contains(name)
 
-    def get(self, name: str, default: Any = None, /) -> Any:
-        """The tensor ``name``, or ``default`` if there is none."""
-        return self.read(name) if name in self else default
+    if not TYPE_CHECKING:  # Mapping has the types; its own would look for near names on each miss
+
+        def get(self, name, default=None, /):
+            """The tensor ``name``, or ``default`` if there is none."""
+            return self.read(name) if name in self else default
 
     # Two checkpoints are equal if they are one: comparing values is not what ``==`` should cost.
     __eq__ = object.__eq__
