@@ -33,6 +33,15 @@ def test_unparseable_header(tmp_path: Path, header: bytes) -> None:
         tb.open(header_bundle(tmp_path, header))
 
 
+def test_the_header_is_blamed_where_its_block_is(tmp_path: Path) -> None:
+    bundle = sound()
+    bundle.items[b""] = header_proto(endianness=7)
+    prefix = bundle.write(tmp_path / "b")
+    moved = bundle.index(place=lambda _part, offset, size: (offset + 8, size))
+    Path(prefix + ".index").write_bytes(b"anything" + moved)
+    both_refuse(prefix, "byte order", part="bundle header", offset=8)
+
+
 @pytest.mark.parametrize("count", [0, -1, -(2**31)])
 def test_number_of_shards(tmp_path: Path, count: int) -> None:
     both_refuse(header_bundle(tmp_path, header_proto(count)), str(count), part="bundle header")

@@ -16,7 +16,7 @@ import pytest
 import tensorbundle as tb
 from encoding import header_proto
 from faults import refused, sound
-from tensorbundle.errors import CheckpointError, CorruptionError
+from tensorbundle.errors import CheckpointError, CorruptionError, UnsupportedError
 from writer import Bundle
 
 
@@ -96,7 +96,7 @@ def test_a_path_with_nul(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, 3, b"b", ["b"]])
 def test_a_path_of_another_type(path: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=rf"str.*{type(path).__name__}"):
         tb.open(path)
 
 
@@ -344,6 +344,51 @@ def test_stale_absolute_path(tmp_path: Path) -> None:
     numbered(tmp_path / "new", 100)
     state(tmp_path / "new", f'model_checkpoint_path: "{tmp_path}/old/model.ckpt-100"')
     assert step_of(tmp_path / "new") == 100
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_absolute_path_that_stays_inside(tmp_path: Path, linked: bool) -> None:
+    """It is followed, and not taken for the file of that name beside the state file."""
+    run = tmp_path / "run"
+    numbered(run / "sub", 100)
+    namesake = Bundle()
+    namesake.add("global_step", np.int64(7))
+    namesake.write(run / "model.ckpt-100")
+    other = run
+    if linked:
+        other = tmp_path / "link"
+        try:
+            other.symlink_to(run)
+        except OSError as reason:
+            pytest.skip(f"no links here: {reason}")
+    for written, opened in ((run, other), (other, run)):
+        state(run, f'model_checkpoint_path: "{written.as_posix()}/sub/model.ckpt-100"')
+        assert step_of(opened) == 100
+        state(run, f'model_checkpoint_path: "{written.as_posix()}/model.ckpt-100"')
+        assert step_of(opened) == 7
+
+
+def test_absolute_path_that_a_link_leads_out(tmp_path: Path) -> None:
+    numbered(tmp_path / "outside", 100)
+    run = tmp_path / "run"
+    run.mkdir()
+    try:
+        (run / "sub").symlink_to(tmp_path / "outside")
+    except OSError as reason:
+        pytest.skip(f"no links here: {reason}")
+    state(run, f'model_checkpoint_path: "{run.as_posix()}/sub/model.ckpt-100"')
+    with pytest.raises(FileNotFoundError, match="outside of its directory"):
+        tb.open(run)
+
+
+def test_state_file_of_four_megabytes(tmp_path: Path) -> None:
+    numbered(tmp_path, 100)
+    text = b'model_checkpoint_path: "model.ckpt-100"\n#'
+    state(tmp_path, text.ljust(4 << 20, b"x"))
+    assert step_of(tmp_path) == 100
+    file = state(tmp_path, text.ljust((4 << 20) + 1, b"x"))
+    with refused(UnsupportedError, str(4 << 20), path=file, part="state file"):
+        tb.open(tmp_path)
 
 
 def test_stale_windows_path(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,28 @@ def test_slice_entry_that_disagrees(
         ckpt["w"]
     with refused(CorruptionError, tensor="w"):
         ckpt.read("w", rows=slice(2, 4))
+
+
+def test_slice_entry_that_is_partitioned_is_described_alike(tmp_path: Path) -> None:
+    bundle = halves()
+    key = slice_key(b"w", BOTTOM)
+    bundle.items[key] = entry_proto(
+        dtype=1, shape=(2, 6), offset=48, size=48, crc=1, slices=[[(0, 2), None], [(0, 1), None]]
+    )
+    ckpt = tb.open(bundle.write(tmp_path / "b"))
+    listed = {info.name: info for info in ckpt.infos()}
+    info = ckpt.info("w")
+    assert info == listed["w"]
+    assert hash(info) == hash(listed["w"])
+    assert info.slices == listed["w"].slices
+    for each in (info, listed["w"]):
+        again = pickle.loads(pickle.dumps(each))
+        assert again == info
+        assert again.slices == info.slices
+    assert [(s.start, s.shape, s.nbytes) for s in info.slices] == [
+        ((0, 0), (2, 6), 48),
+        ((2, 0), (2, 6), 48),
+    ]
 
 
 def test_unparseable_slice_entry(tmp_path: Path) -> None:

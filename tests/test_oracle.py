@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tensorbundle as tb
+from encoding import MASK_DELTA, bytes_field, entry_proto, shape_proto, slice_key, varint_field
 from writer import DTYPES, QUANTIZED, STRING, VARIANT, Bundle, as_array
 
 # What SaveV2 takes. Quantized types have no NumPy type: they are cast from the plain one.
@@ -259,6 +260,47 @@ def test_fixtures(tf: Any, data_dir: Path, prefix: str, mmap: bool) -> None:
         theirs = as_array(reader.get_tensor(name))
         assert theirs.shape == ours.shape
         assert theirs.tolist() == ours.tolist()
+
+
+def test_no_bytes_past_the_end(tf: Any, tmp_path: Path) -> None:
+    """Where no bytes lie does not matter; their checksum is that of nothing."""
+    bundle = Bundle()
+    bundle.add("a", np.float32(1))
+    places = {"offset": 10**6, "crc": MASK_DELTA}
+    bundle.items[b"none"] = entry_proto(dtype=1, shape=(0, 2), **places)
+    bundle.items[b"words"] = entry_proto(dtype=STRING, shape=(0,), **places)
+    prefix = bundle.write(tmp_path / "b")
+    reader = tf.train.load_checkpoint(prefix)
+    for mmap in (True, False):
+        ckpt = tb.open(prefix, mmap=mmap, verify=True)
+        for name, shape in (("none", (0, 2)), ("words", (0,))):
+            assert ckpt[name].shape == shape
+            assert ckpt.read(name, rows=slice(0, 0), aligned=True).shape == shape
+            assert as_array(reader.get_tensor(name)).shape == shape
+
+
+def test_a_length_of_minus_one_is_the_whole_dimension(tf: Any, tmp_path: Path) -> None:
+    """No TensorFlow writes it, but TensorFlow reads it so."""
+    w = np.arange(8, dtype="<f4").reshape(4, 2)
+    all_columns = bytes_field(1, varint_field(2, -1))
+    bundle = Bundle()
+    bundle.add_sliced("w", w, [[(0, 2), None], [(2, 2), None]])
+    entry = varint_field(1, 1) + bytes_field(2, shape_proto((4, 2)))
+    for start in (0, 2):
+        rows = bytes_field(1, varint_field(1, start) + varint_field(2, 2))
+        entry += bytes_field(7, rows + all_columns)
+        assert slice_key(b"w", [(start, 2), (0, -1)]) in bundle.items
+    bundle.items[b"w"] = entry
+    prefix = bundle.write(tmp_path / "b")
+    ckpt = tb.open(prefix)
+    np.testing.assert_array_equal(ckpt["w"], w)
+    np.testing.assert_array_equal(ckpt.read("w", rows=slice(1, 4)), w[1:])
+    assert [(s.start, s.shape) for s in ckpt.info("w").slices] == [
+        ((0, 0), (2, 2)),
+        ((2, 0), (2, 2)),
+    ]
+    assert ckpt.info("w") == ckpt.infos()[0]
+    np.testing.assert_array_equal(tf.train.load_checkpoint(prefix).get_tensor("w"), w)
 
 
 def test_variants(tf: Any, data_dir: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +91,55 @@ def test_mapping(prefix: str) -> None:
     assert repr(ckpt) == f"<tensorbundle.Checkpoint {prefix!r} V2 2 shards>"
 
 
+def test_get(prefix: str) -> None:
+    ckpt = tb.open(prefix)
+    default = np.zeros(3)
+    assert ckpt.get("flag", default) is not default
+    assert bool(ckpt.get("flag", default))
+    assert ckpt.get("nothing", default) is default
+    assert ckpt.get("nothing", None) is None
+    Path(ckpt.shard_paths()[1]).unlink()
+    with pytest.raises(FileNotFoundError):  # it is in the index, only its bytes are gone
+        tb.open(prefix).get("flag", default)
+
+
+def test_one_checkpoint_is_equal_to_itself_only(prefix: str) -> None:
+    one, other = tb.open(prefix), tb.open(prefix)
+    again = one
+    assert one == again
+    assert one != other
+    assert one != dict(other)
+    assert len({one, again, other}) == 2
+    assert {one: 1}[again] == 1
+    assert one.__eq__(3) is NotImplemented
+
+
+def test_weak_references(prefix: str) -> None:
+    ckpt = tb.open(prefix)
+    reference = weakref.ref(ckpt)
+    assert reference() is ckpt
+    cache = weakref.WeakKeyDictionary({ckpt: 1})
+    del ckpt
+    gc.collect()
+    assert reference() is None
+    assert len(cache) == 0
+
+
 # Names.
+
+
+@pytest.mark.parametrize("code", [0xD800, 0xDFFF, 0xDC7F])
+def test_names_that_no_bytes_decode_to(prefix: str, code: int) -> None:
+    name = "a" + chr(code)
+    ckpt = tb.open(prefix)
+    assert name not in ckpt
+    assert ckpt.get(name) is None
+    assert ckpt.get(name, 3) == 3
+    for act in (lambda: ckpt[name], lambda: ckpt.read(name), lambda: ckpt.info(name)):
+        with pytest.raises(TensorNotFoundError) as caught:
+            act()
+        assert caught.value.tensor == name
+        str(caught.value).encode()  # the message can be printed
 
 
 @pytest.mark.parametrize(

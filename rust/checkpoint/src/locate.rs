@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use tensorbundle_store::{Error, Result, index_path};
-use tensorbundle_wire::{Fault, lookalike, table};
+use tensorbundle_wire::{Fault, lookalike, shown, table};
 
 /// What a path means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,19 @@ fn is_data_suffix(suffix: &str) -> bool {
     numbers.is_some_and(|(i, n)| number(i) && number(n))
 }
 
+/// Are there shards of a V1 checkpoint of this prefix?
+fn has_v1_shards(prefix: &Path) -> bool {
+    let name = prefix.file_name().unwrap_or_default().as_encoded_bytes();
+    let entries =
+        prefix.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).any(|file| {
+        let rest = file.as_encoded_bytes().strip_prefix(name);
+        rest.is_some_and(|rest| {
+            rest.starts_with(b"-") && rest.windows(4).any(|part| part == b"-of-")
+        })
+    })
+}
+
 /// The checkpoint of a directory.
 fn in_directory(dir: &Path) -> Result<PathBuf> {
     let state_path = dir.join(STATE_FILE);
@@ -79,6 +92,9 @@ fn in_directory(dir: &Path) -> Result<PathBuf> {
     let saved_model = dir.join("variables").join("variables");
     if is_prefix(&saved_model) {
         return Ok(saved_model);
+    }
+    if has_v1_shards(&saved_model) {
+        return Err(Error::fault(&saved_model, v1("the variables of a SavedModel from before V2")));
     }
     let missing = |context: String| Error::io(dir, io::ErrorKind::NotFound.into(), context);
     match prefixes_in(dir).as_slice() {
@@ -115,10 +131,10 @@ fn latest(dir: &Path, state_path: &Path) -> Result<PathBuf> {
     if base.contains("-?????-of-") || dir.join(base).is_file() {
         return Err(Error::fault(
             state_path,
-            v1(&format!("it names the V1 checkpoint {written:?}")),
+            v1(&format!("it names the V1 checkpoint {}", shown(&state.latest))),
         ));
     }
-    let mut context = format!("the checkpoint {written:?} that the state file names");
+    let mut context = format!("the checkpoint {} that the state file names", shown(&state.latest));
     if relative.is_absolute() && is_prefix(relative) {
         context.push_str(" lies outside of its directory: open it by its own path if you trust it");
     } else {
@@ -319,7 +335,9 @@ mod tests {
             ("x.index.tempstate123", "0123"),
             ("empty/readme", ""),
             ("saved/variables/variables.index", ""),
+            ("old/variables/variables-00000-of-00001", ""),
         ]);
+        assert!(text(&dir, "old").contains("variables of a SavedModel from before V2"));
         assert!(text(&dir, "lfs").contains("git lfs pull"));
         assert!(text(&dir, "model.meta").contains("without the index it cannot be read"));
         assert!(text(&dir, "x.index.tempstate123").contains("a save that did not finish"));

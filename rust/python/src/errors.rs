@@ -30,10 +30,10 @@ pub(crate) fn not_found(prefix: &Path, wanted: &Bound<'_, PyString>, near: &[&[u
     let py = wanted.py();
     let make = || -> PyResult<PyErr> {
         let near = PyTuple::new(py, near.iter().map(|name| Name(name)))?;
-        let mut text = format!("no tensor {} in {}", wanted.repr()?, prefix.display());
+        let mut text = format!("no tensor {} in {}", short_repr(wanted)?, prefix.display());
         for (i, name) in near.iter().enumerate() {
             text.push_str(if i == 0 { "; did you mean " } else { " or " });
-            text.push_str(&name.repr()?.to_string_lossy());
+            text.push_str(&short_repr(&name)?);
         }
         if !near.is_empty() {
             text.push('?');
@@ -46,6 +46,16 @@ pub(crate) fn not_found(prefix: &Path, wanted: &Bound<'_, PyString>, near: &[&[u
         Ok(error)
     };
     make().unwrap_or_else(|failed| failed)
+}
+
+/// The `repr` of a name, cut where nobody would read on.
+fn short_repr(name: &Bound<'_, PyAny>) -> PyResult<String> {
+    const MOST: usize = 200;
+    let text = name.repr()?.to_string();
+    Ok(match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    })
 }
 
 fn fault_error(

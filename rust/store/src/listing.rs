@@ -1,7 +1,7 @@
 //! Every tensor of a bundle, from one pass over its index: columns, not objects.
 
+use crate::Result;
 use crate::bundle::Bundle;
-use crate::{Error, Result};
 use std::collections::HashMap;
 use tensorbundle_wire::Fault;
 use tensorbundle_wire::bundle::{Entry, Shape, SliceKeys, TensorSlice};
@@ -247,19 +247,18 @@ impl Listing {
 }
 
 impl Bundle {
-    /// Everything the index says of a tensor, as a listing of one. Touches the blocks of its slices.
+    /// Everything the index says of a tensor, as a listing of one. Touches one block; of a partitioned tensor,
+    /// goes over the whole index once for the entries of its slices.
     pub fn info(&self, name: &[u8]) -> Result<Option<Listing>> {
         let Some(found) = self.find(name)? else {
             return Ok(None);
         };
-        let mut keys = SliceKeys::new(name);
-        let parts = found.entry.slices.iter().map(|slice| {
-            let entry = self.find_key(keys.key(slice))?.map(|found| found.entry);
-            // A slice is not partitioned itself; if it says so, reading it will be an error.
-            let entry = entry.map(|entry| Entry { slices: Vec::new(), ..entry });
-            Ok(Part { slice: slice.clone(), entry })
-        });
-        let parts = parts.collect::<Result<_>>().map_err(|error: Error| error.for_tensor(name))?;
+        let mut parts = Vec::new();
+        if !found.entry.slices.is_empty() {
+            let listing = self.listing()?;
+            let row = listing.find(name, listing.len());
+            parts = row.and_then(|row| listing.parts.get(&row)).cloned().unwrap_or_default();
+        }
         Ok(Some(Listing::of(name, &found.entry, parts)))
     }
 }

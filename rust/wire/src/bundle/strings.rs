@@ -23,7 +23,8 @@ pub fn parse_strings(
     order: ByteOrder,
 ) -> Result<Vec<Bytes>> {
     if count == 0 && stored.is_empty() {
-        // Older writers store nothing at all for no strings.
+        // Nothing at all is stored for no strings, not even the checksum of the lengths.
+        check(PART, "checksum", MaskedCrc::of(&[]), crc)?;
         return Ok(Vec::new());
     }
     // A string takes at least the byte of its length, so this also bounds the allocation.
@@ -104,7 +105,8 @@ mod tests {
             [&b""[..]]
         );
         assert!(parse(&[0xd8, 0xea, 0x82, 0xa2], 0, [0xf6, 0xc1, 0x0c, 0x64]).unwrap().is_empty());
-        assert!(parse(&[], 0, [0; 4]).unwrap().is_empty());
+        assert!(parse(&[], 0, [0xd8, 0xea, 0x82, 0xa2]).unwrap().is_empty());
+        assert!(parse(&[], 0, [0; 4]).is_err());
     }
 
     #[test]
