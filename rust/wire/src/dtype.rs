@@ -105,9 +105,26 @@ impl DataType {
         }
     }
 
+    /// The type of this name, as [`DataType::name`] gives it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        TABLE.iter().zip(0..).find(|((known, _), _)| *known == name).map(|(_, i)| Self(i))
+    }
+
     /// It is a reference to another type.
     pub fn is_ref(self) -> bool {
         self.0 > REF && self.0 - REF < TABLE.len() as i32
+    }
+
+    /// What a reference refers to; any other type is its own base.
+    #[must_use]
+    pub fn base(self) -> Self {
+        if self.is_ref() { Self(self.0 - REF) } else { self }
+    }
+
+    /// The reference to this type.
+    #[must_use]
+    pub fn referred(self) -> Self {
+        if self.0 > 0 && self.name().is_some() { Self(self.0 + REF) } else { self }
     }
 }
 
@@ -138,6 +155,12 @@ mod tests {
     fn names_of_any_number() {
         assert_eq!(DataType(101).to_string(), "float32_ref");
         assert!(DataType(133).is_ref() && !DataType(134).is_ref() && !DataType(100).is_ref());
+        assert_eq!(DataType(101).base(), DataType::FLOAT);
+        assert_eq!(
+            (DataType::FLOAT.referred(), DataType(101).referred()),
+            (DataType(101), DataType(101))
+        );
+        assert_eq!(DataType::from_name("qint8"), Some(DataType::QINT8));
         assert_eq!(DataType(200).to_string(), "unknown(200)");
         assert_eq!(DataType(-1).to_string(), "unknown(-1)");
     }

@@ -6,6 +6,8 @@
 //!
 //! ```text
 //! varint  crc  ordered_code  pb  textproto     the primitives
+//! schema  message  text_wire                   any message, field by field, as its `.proto` says; text as bytes
+//! tensor_proto                                 a tensor inside a message
 //! table                                        the sorted table that holds a V2 index or a V1 file
 //! bundle                                       what a V2 table says: header, entries, slices, strings, variants
 //! ```
@@ -18,10 +20,14 @@ pub mod dtype;
 mod fault;
 pub mod limits;
 pub mod lookalike;
+pub mod message;
 pub mod ordered_code;
 pub mod pb;
 pub mod proto;
+pub mod schema;
 pub mod table;
+pub mod tensor_proto;
+pub mod text_wire;
 pub mod textproto;
 pub mod varint;
 

@@ -27,6 +27,9 @@ pub fn max_slices(index_len: u64) -> usize {
 /// How deep groups of unknown fields may nest in a message: protobuf's own limit.
 pub const MAX_GROUP_DEPTH: usize = 100;
 
+/// How deep messages are followed when all of one is looked at: protobuf's own limit.
+pub const MAX_MESSAGE_DEPTH: usize = 100;
+
 /// How deep messages may nest in the text format: protobuf's own limit.
 pub const MAX_TEXT_DEPTH: usize = 100;
 
@@ -42,3 +45,9 @@ pub fn max_snappy_output(compressed: usize) -> u64 {
 pub fn max_key_bytes(stored: u64) -> usize {
     usize::try_from(stored).unwrap_or(usize::MAX).saturating_mul(64).saturating_add(1 << 16)
 }
+
+/// Bytes of the elements of a `TensorProto` that lists fewer values than its shape has elements, and not all
+/// equal: the last one is repeated, for a shape that may claim any size. Exporters shorten constants in that
+/// way; those that a graph holds in full are under 2 GiB together. A tensor with all of its values, or with
+/// one for all elements, is free of it.
+pub const MAX_FILLED_TENSOR: u64 = 1 << 30;

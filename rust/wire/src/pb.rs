@@ -128,6 +128,25 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// The fields of `message`, each with all of its bytes, tag and all. The groups before a field are bytes of it;
+/// those at the end are those of a field 0, which no message has: put together, all are the message again.
+pub fn raw_fields<'a>(
+    message: &'a [u8],
+) -> impl Iterator<Item = Result<(u32, Value<'a>, &'a [u8]), Malformed>> {
+    let mut all = fields(message);
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let field = match all.next_field() {
+            Ok(None) if start < message.len() => (0, Value::Len(&[])),
+            Ok(field) => field?,
+            Err(error) => return Some(Err(error)),
+        };
+        let raw = message.get(start..all.0.pos()).unwrap_or_default();
+        start = all.0.pos();
+        Some(Ok((field.0, field.1, raw)))
+    })
+}
+
 /// The varints of a packed list.
 pub fn packed_varints(bytes: &[u8]) -> impl Iterator<Item = Result<u64, Malformed>> + '_ {
     let mut cursor = Cursor::new(bytes);
@@ -178,6 +197,16 @@ mod tests {
             fields(&[0x0a, 5]).next().unwrap().unwrap_err().to_string(),
             "not a protobuf message: the bytes end too early"
         );
+    }
+
+    #[test]
+    fn raw_fields_are_the_message_again() {
+        let bytes = [0x08, 1, 0x0b, 0x10, 5, 0x0c, 0x12, 2, b'h', b'i', 0x0b, 0x0c];
+        let all: Vec<_> = raw_fields(&bytes).collect::<Result<_, _>>().unwrap();
+        let numbers: Vec<_> = all.iter().map(|field| field.0).collect();
+        assert_eq!(numbers, [1, 2, 0]);
+        assert_eq!(all[1].2, &bytes[2..10]);
+        assert_eq!(all.iter().flat_map(|field| field.2).copied().collect::<Vec<_>>(), bytes);
     }
 
     proptest! {

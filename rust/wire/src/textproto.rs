@@ -4,89 +4,148 @@
 //! name: "text" 'more text'   name: 1.5   name: ENUM   name { … }   name: < … >   name: [1, 2]   # comment
 //! ```
 //!
-//! No message type is needed to read it; who reads the tree says which names it may have.
+//! No message type is needed to read it; who reads the tree says which names it may have. A tree takes a
+//! multiple of the text's memory, so large texts go to a [`Sink`] instead, field by field (`text_wire`).
 
 use crate::limits::MAX_TEXT_DEPTH;
 use crate::{Fault, Result};
-use std::sync::Arc;
+use std::borrow::Cow;
 
 /// A message: its fields in the order of the text, a list as one field for each element.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Message {
+pub struct Message<'a> {
     /// The fields.
-    pub fields: Vec<Field>,
+    pub fields: Vec<Field<'a>>,
 }
 
 /// A field.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Field {
+pub struct Field<'a> {
     /// Its name; `[name]` for an extension or the type of an Any.
-    pub name: Arc<str>,
+    pub name: Cow<'a, str>,
     /// The line it is on, from 1.
     pub line: usize,
     /// Its value.
-    pub value: Value,
+    pub value: Value<'a>,
 }
 
 /// A field's value.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub enum Value<'a> {
     /// Quoted text, with its escapes undone: any bytes.
     Text(Vec<u8>),
     /// A number, an enum's or truth value's name, as written.
-    Word(String),
+    Word(Cow<'a, str>),
     /// A message.
-    Message(Message),
+    Message(Message<'a>),
 }
 
-const PART: &str = "text proto";
+/// What a text is handed to, in its own order. An error ends the reading.
+pub(crate) trait Sink<'a> {
+    /// A field that is quoted text.
+    fn text(&mut self, name: &Name<'a>, text: Vec<u8>) -> Result<()>;
+    /// A field that is a word.
+    fn word(&mut self, name: &Name<'a>, word: Cow<'a, str>) -> Result<()>;
+    /// A field that is a message: what follows up to its `close` is inside it.
+    fn open(&mut self, name: &Name<'a>) -> Result<()>;
+    /// The end of the message that was opened last.
+    fn close(&mut self);
+}
+
+/// A field's name, and the line it is on.
+pub(crate) struct Name<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) line: usize,
+}
+
+pub(crate) const PART: &str = "text proto";
 
 /// Reads a message in text format.
-pub fn parse(text: &[u8]) -> Result<Message> {
-    let mut parser = Parser { text, pos: 0, line: 1 };
-    let message = parser.message(None, 0)?;
-    Ok(message)
+pub fn parse(text: &[u8]) -> Result<Message<'_>> {
+    let mut tree = Tree::default();
+    read(text, &mut tree)?;
+    Ok(tree.message)
 }
 
-struct Parser<'a> {
+/// Hands a message in text format to `sink`.
+pub(crate) fn read<'a>(text: &'a [u8], sink: &mut dyn Sink<'a>) -> Result<()> {
+    Parser { text, pos: 0, line: 1, sink }.message(None, 0)
+}
+
+#[derive(Default)]
+struct Tree<'a> {
+    message: Message<'a>,
+    /// The messages around it, each with the name of the field that the next one goes to.
+    outer: Vec<(Message<'a>, Cow<'a, str>, usize)>,
+}
+
+impl<'a> Tree<'a> {
+    fn add(&mut self, name: Cow<'a, str>, line: usize, value: Value<'a>) {
+        self.message.fields.push(Field { name, line, value });
+    }
+}
+
+impl<'a> Sink<'a> for Tree<'a> {
+    fn text(&mut self, name: &Name<'a>, text: Vec<u8>) -> Result<()> {
+        self.add(name.name.clone(), name.line, Value::Text(text));
+        Ok(())
+    }
+
+    fn word(&mut self, name: &Name<'a>, word: Cow<'a, str>) -> Result<()> {
+        self.add(name.name.clone(), name.line, Value::Word(word));
+        Ok(())
+    }
+
+    fn open(&mut self, name: &Name<'a>) -> Result<()> {
+        let outer = std::mem::take(&mut self.message);
+        self.outer.push((outer, name.name.clone(), name.line));
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        if let Some((outer, name, line)) = self.outer.pop() {
+            let inner = std::mem::replace(&mut self.message, outer);
+            self.add(name, line, Value::Message(inner));
+        }
+    }
+}
+
+struct Parser<'a, 's> {
     text: &'a [u8],
     pos: usize,
     line: usize,
+    sink: &'s mut dyn Sink<'a>,
 }
 
-impl Parser<'_> {
-    fn message(&mut self, close: Option<u8>, depth: usize) -> Result<Message> {
+impl<'a> Parser<'a, '_> {
+    fn message(&mut self, close: Option<u8>, depth: usize) -> Result<()> {
         if depth > MAX_TEXT_DEPTH {
             return Err(self.bad(format!("messages nest deeper than {MAX_TEXT_DEPTH}")));
         }
-        let mut message = Message::default();
         loop {
             match (self.peek(), close) {
-                (None, None) => return Ok(message),
+                (None, None) => return Ok(()),
                 (None, Some(close)) => {
                     return Err(self.bad(format!("the text ends before a '{}'", char::from(close))));
                 }
                 (Some(byte), Some(close)) if byte == close => {
                     self.pos += 1;
-                    return Ok(message);
+                    return Ok(());
                 }
                 (Some(b',' | b';'), _) => self.pos += 1,
-                _ => self.field(&mut message, depth)?,
+                _ => self.field(depth)?,
             }
         }
     }
 
-    fn field(&mut self, message: &mut Message, depth: usize) -> Result<()> {
-        let name: Arc<str> = self.name()?.into(); // one for all elements of a list
-        let line = self.line;
+    fn field(&mut self, depth: usize) -> Result<()> {
+        let name = Name { name: self.name()?, line: self.line };
         let colon = self.peek() == Some(b':');
         if colon {
             self.pos += 1;
         }
-        let mut add = |value| message.fields.push(Field { name: name.clone(), line, value });
         if self.peek() != Some(b'[') {
-            add(self.value(colon, depth)?);
-            return Ok(());
+            return self.value(&name, colon, depth);
         }
         self.pos += 1;
         if self.peek() == Some(b']') {
@@ -94,7 +153,7 @@ impl Parser<'_> {
             return Ok(());
         }
         loop {
-            add(self.value(colon, depth)?);
+            self.value(&name, colon, depth)?;
             match self.peek() {
                 Some(b',') => self.pos += 1,
                 Some(b']') => {
@@ -106,12 +165,15 @@ impl Parser<'_> {
         }
     }
 
-    fn value(&mut self, colon: bool, depth: usize) -> Result<Value> {
+    fn value(&mut self, name: &Name<'a>, colon: bool, depth: usize) -> Result<()> {
         match self.peek() {
             Some(open @ (b'{' | b'<')) => {
                 self.pos += 1;
                 let close = if open == b'{' { b'}' } else { b'>' };
-                Ok(Value::Message(self.message(Some(close), depth + 1)?))
+                self.sink.open(name)?;
+                self.message(Some(close), depth + 1)?;
+                self.sink.close();
+                Ok(())
             }
             _ if !colon => Err(self.bad("want ':' or '{' behind a field's name")),
             Some(b'"' | b'\'') => {
@@ -121,7 +183,7 @@ impl Parser<'_> {
                     self.pos += 1;
                     self.quoted(quote, &mut text)?;
                 }
-                Ok(Value::Text(text))
+                self.sink.text(name, text)
             }
             _ => {
                 let minus = self.peek() == Some(b'-');
@@ -131,33 +193,35 @@ impl Parser<'_> {
                 if word.is_empty() {
                     return Err(self.bad("want a value"));
                 }
-                Ok(Value::Word(if minus { format!("-{word}") } else { word }))
+                let minus_word = || Cow::Owned(format!("-{word}"));
+                self.sink.word(name, if minus { minus_word() } else { Cow::Borrowed(word) })
             }
         }
     }
 
-    fn name(&mut self) -> Result<String> {
+    fn name(&mut self) -> Result<Cow<'a, str>> {
         if self.peek() == Some(b'[') {
             let rest = self.text.get(self.pos..).unwrap_or_default();
             let len = rest.iter().position(|&byte| byte == b']').map(|end| end + 1);
             let name = len.and_then(|len| rest.get(..len)).ok_or_else(|| self.bad("want a ']'"))?;
             self.pos += name.len();
-            return Ok(String::from_utf8_lossy(name).into_owned());
+            return Ok(String::from_utf8_lossy(name));
         }
         let name = self.word();
         if name.is_empty() {
             let found = self.peek().unwrap_or_default();
             return Err(self.bad(format!("want a field's name, got '{}'", found.escape_ascii())));
         }
-        Ok(name)
+        Ok(Cow::Borrowed(name))
     }
 
-    fn word(&mut self) -> String {
+    fn word(&mut self) -> &'a str {
         let rest = self.text.get(self.pos..).unwrap_or_default();
         let part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_.+-".contains(byte);
         let len = rest.iter().take_while(part).count();
         self.pos += len;
-        String::from_utf8_lossy(rest.get(..len).unwrap_or_default()).into_owned()
+        // ASCII, so it is UTF-8.
+        std::str::from_utf8(rest.get(..len).unwrap_or_default()).unwrap_or_default()
     }
 
     fn quoted(&mut self, quote: u8, out: &mut Vec<u8>) -> Result<()> {
@@ -258,15 +322,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(bytes: &[u8]) -> Value {
+    fn text(bytes: &[u8]) -> Value<'static> {
         Value::Text(bytes.to_vec())
     }
 
-    fn word(word: &str) -> Value {
+    fn word(word: &str) -> Value<'_> {
         Value::Word(word.into())
     }
 
-    fn flat(source: &str) -> Vec<(String, Value)> {
+    fn flat(source: &str) -> Vec<(String, Value<'_>)> {
         parse(source.as_bytes())
             .unwrap()
             .fields
@@ -281,7 +345,7 @@ mod tests {
             "# a comment\r\n a: 'x\\'' \"\\x41\\101\\n\\u00e9\" # another\n b: -1.5e+3, c: TRUE; d { e: 1 }\n\
              f < g: [1, 2] >  h: [ { i: 1 }, < > ] [some.ext]: 7 j: [] k { }",
         );
-        let inner = |name: &str, value: Value| Field { name: name.into(), line: 3, value };
+        let inner = |name: &'static str, value| Field { name: name.into(), line: 3, value };
         let message = |fields| Value::Message(Message { fields });
         assert_eq!(fields[0], ("a".into(), text("x'AA\né".as_bytes())));
         assert_eq!(fields[1], ("b".into(), word("-1.5e+3")));
@@ -303,7 +367,7 @@ mod tests {
         fn into_line(self, line: usize) -> Self;
     }
 
-    impl IntoLine for (String, Value) {
+    impl IntoLine for (String, Value<'_>) {
         fn into_line(mut self, line: usize) -> Self {
             if let Value::Message(message) = &mut self.1 {
                 message.fields.iter_mut().for_each(|field| field.line = line);
@@ -341,7 +405,8 @@ mod tests {
         #[test]
         fn any_text_survives_its_escapes(bytes: Vec<u8>) {
             let quoted: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
-            prop_assert_eq!(flat(&format!("a: \"{quoted}\"")), [("a".to_owned(), text(&bytes))]);
+            let source = format!("a: \"{quoted}\"");
+            prop_assert_eq!(flat(&source), [("a".to_owned(), text(&bytes))]);
         }
     }
 }

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask protos [--check | --descriptors FILE]
 
-  protos                      write the prost code of rust/wire/protos to rust/wire/src/proto
-  protos --check              exit 1 if that code is not what the .proto files give
+  protos                      write prost code and descriptors of rust/wire/protos to rust/wire/src/proto
+  protos --check              exit 1 if those are not what the .proto files give
   protos --descriptors FILE   write the .proto files as a serialized FileDescriptorSet";
 
 fn main() -> ExitCode {

@@ -1,7 +1,8 @@
-//! The prost code of `rust/wire/src/proto`, made from the `.proto` files of `rust/wire/protos`.
+//! What `rust/wire/src/proto` holds, made from the `.proto` files of `rust/wire/protos`.
 //!
-//! The code is checked in, so that a build needs neither protoc nor this crate. Each package gives
-//! one file, named after it; `mod.rs` there is written by hand and includes them.
+//! It is checked in, so that a build needs neither protoc nor this crate. Each package gives one file
+//! of prost code, named after it; `mod.rs` there is written by hand and includes them. The descriptors
+//! of all files, with what they import, are what `rust/wire/src/schema.rs` is built from.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -22,17 +23,20 @@ const LARGE: [&str; 5] = [
     ".tensorflow.StructuredValue.kind.tensor_value",
 ];
 
-/// File name to text.
-type Files = BTreeMap<String, String>;
+/// The files as a serialized `FileDescriptorSet`, without comments and places.
+const DESCRIPTORS: &str = "descriptors.bin";
 
-/// Writes the generated code, and removes what an earlier run wrote for a package now gone.
+/// File name to contents.
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Writes the generated files, and removes what an earlier run wrote for a package now gone.
 pub(crate) fn write() -> Result<(), Box<dyn Error>> {
     let expected = generate()?;
     for name in read_generated()?.keys().filter(|name| !expected.contains_key(*name)) {
         fs::remove_file(target_dir().join(name))?;
     }
-    for (name, text) in &expected {
-        fs::write(target_dir().join(name), text)?;
+    for (name, contents) in &expected {
+        fs::write(target_dir().join(name), contents)?;
     }
     Ok(())
 }
@@ -74,7 +78,8 @@ fn compile() -> Result<Compiler, Box<dyn Error>> {
 }
 
 fn generate() -> Result<Files, Box<dyn Error>> {
-    let requests = compile()?
+    let compiler = compile()?;
+    let requests = compiler
         .file_descriptor_set()
         .file
         .into_iter()
@@ -91,28 +96,30 @@ fn generate() -> Result<Files, Box<dyn Error>> {
         .btree_map(["."])
         .generate(requests)?;
     let named = |(module, code): (Module, String)| {
-        (module.to_file_name_or("root"), format!("{HEADER}{code}"))
+        (module.to_file_name_or("root"), format!("{HEADER}{code}").into_bytes())
     };
-    Ok(modules.into_iter().map(named).collect())
+    let mut files: Files = modules.into_iter().map(named).collect();
+    files.insert(DESCRIPTORS.to_owned(), compiler.encode_file_descriptor_set());
+    Ok(files)
 }
 
 fn read_generated() -> Result<Files, Box<dyn Error>> {
     let mut files = Files::new();
     for entry in fs::read_dir(target_dir())? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".rs") && name != "mod.rs" {
-            let text = fs::read_to_string(target_dir().join(&name))?;
-            files.insert(name, text);
+        if name == DESCRIPTORS || name.ends_with(".rs") && name != "mod.rs" {
+            let contents = fs::read(target_dir().join(&name))?;
+            files.insert(name, contents);
         }
     }
     Ok(files)
 }
 
-/// What differs, is missing or is left over; a checkout that turned line ends is not stale.
+/// What differs, is missing or is left over; a checkout that turned line ends of code is not stale.
 fn stale(expected: &Files, found: &Files) -> Vec<String> {
     let same = |name: &str| match (expected.get(name), found.get(name)) {
-        (Some(expected), Some(found)) => expected.lines().eq(found.lines()),
-        _ => false,
+        (Some(expected), Some(found)) if name.ends_with(".rs") => lines(expected).eq(lines(found)),
+        (expected, found) => expected == found,
     };
     let mut names: Vec<String> = expected.keys().chain(found.keys()).cloned().collect();
     names.sort();
@@ -121,12 +128,16 @@ fn stale(expected: &Files, found: &Files) -> Vec<String> {
     names
 }
 
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn files(entries: &[(&str, &str)]) -> Files {
-        entries.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect()
+        entries.iter().map(|(name, text)| (name.to_string(), text.as_bytes().to_vec())).collect()
     }
 
     #[test]
@@ -138,17 +149,23 @@ mod tests {
 
     #[test]
     fn generated_code_says_where_it_comes_from() {
-        for (name, text) in generate().expect("the .proto files compile") {
-            assert!(text.starts_with(HEADER), "{name}");
+        let mut files = generate().expect("the .proto files compile");
+        assert!(files.remove(DESCRIPTORS).is_some());
+        for (name, text) in files {
+            assert!(text.starts_with(HEADER.as_bytes()), "{name}");
         }
     }
 
     #[test]
     fn changed_missing_and_left_over_files_are_stale() {
-        let expected =
+        let mut expected =
             files(&[("changed.rs", "a\n"), ("crlf.rs", "a\nb\n"), ("missing.rs", "a\n")]);
-        let found = files(&[("changed.rs", "b\n"), ("crlf.rs", "a\r\nb\r\n"), ("old.rs", "a\n")]);
+        let mut found =
+            files(&[("changed.rs", "b\n"), ("crlf.rs", "a\r\nb\r\n"), ("old.rs", "a\n")]);
         assert_eq!(stale(&expected, &found), ["changed.rs", "missing.rs", "old.rs"]);
+        expected.insert("crlf.bin".into(), b"a\n".to_vec());
+        found.insert("crlf.bin".into(), b"a\r\n".to_vec());
+        assert_eq!(stale(&expected, &found), ["changed.rs", "crlf.bin", "missing.rs", "old.rs"]);
         assert!(stale(&expected, &expected).is_empty());
     }
 }

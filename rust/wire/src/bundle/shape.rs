@@ -16,7 +16,7 @@ impl Shape {
         Ok(shape)
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         const PART: &str = "shape";
         let Self(dims) = self;
         if dims.len() > limits::MAX_RANK {
@@ -41,7 +41,7 @@ impl Shape {
     }
 
     /// Appends the dimensions of a TensorShapeProto. `unknown_rank` is passed over, as TensorFlow does.
-    pub(super) fn merge(&mut self, message: &[u8]) -> Result<(), Malformed> {
+    pub(crate) fn merge(&mut self, message: &[u8]) -> Result<(), Malformed> {
         let mut dims = fields(message);
         while let Some(dim) = dims.next_field()? {
             if let (2, Value::Len(dim)) = dim {

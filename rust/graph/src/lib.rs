@@ -1,0 +1,52 @@
+//! What a `.meta` holds: nodes, edges, functions, collections, savers.
+//!
+//! Nothing here knows a path, a file or Python: a graph is a [`bytes::Bytes`], mapped or not, taken apart as far
+//! as it is asked.
+//!
+//! ```text
+//! meta_graph  detect     a file, what it is, and a graph of it with all that belongs to it
+//! graph  edges  walk     a graph or a function's body; what leads where; ways through it
+//! body  node  attr       columns of nodes; one of them; values of attributes
+//! library                functions
+//! signature  known  shape outputs of ops, by definition; TensorFlow's own ops; shapes of tensors
+//! variables  link        what is said of each; which tensor is restored into it
+//! splice  scopes         a part as a GraphDef again; names as a tree
+//! input  names  span     inputs as written; names to numbers; places in the file
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod attr;
+mod body;
+mod detect;
+mod edges;
+mod graph;
+mod input;
+pub mod known;
+mod library;
+mod link;
+mod meta_graph;
+mod names;
+mod node;
+mod scopes;
+mod shape;
+mod signature;
+mod span;
+mod splice;
+mod variables;
+mod walk;
+
+pub use attr::{Attr, Func, List, PartialShape, partial_shape};
+pub use body::Body;
+pub use detect::What;
+pub use edges::{CONTROL, Edge, Edges, MISSING, Use};
+pub use graph::{Graph, NoTensor};
+pub use library::Library;
+pub use link::{Link, Links};
+pub use meta_graph::{File, MetaGraph};
+pub use names::Named;
+pub use node::Node;
+pub use scopes::Scope;
+pub use signature::{Kind, MAX_PORTS, OutputArg, Ports};
+pub use variables::{SliceInfo, Variable, VariableDef, is_variable_op};
+pub use walk::Walk;
