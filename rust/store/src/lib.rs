@@ -4,7 +4,7 @@
 //! bundle     opens an index, finds entries, lists them          read       a tensor's bytes
 //! listing    every tensor of a bundle                           partition  a tensor from its slices
 //! shard      one data file, mapped or read when first touched   checksum   what was checked already
-//! source map buffer lazy parallel                               files, memory, threads
+//! file source map buffer lazy parallel                          files, memory, threads
 //! ```
 //!
 //! A [`Bundle`] is immutable and shared without locks; what it opens on the way (blocks, shards) is set
@@ -14,6 +14,7 @@ mod buffer;
 mod bundle;
 mod checksum;
 mod error;
+mod file;
 mod lazy;
 mod listing;
 mod map;
@@ -26,5 +27,6 @@ mod source;
 
 pub use bundle::{Bundle, Found, Options, data_path, index_path};
 pub use error::{Error, Result};
+pub use file::read_file;
 pub use listing::{Listing, Part, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};

@@ -138,6 +138,11 @@ impl Listing {
         self.find(name, self.len()).is_some()
     }
 
+    /// The number of the tensor of this name.
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
+        self.find(name, self.len())
+    }
+
     /// The row of a name among the first `rows`.
     fn find(&self, name: &[u8], rows: usize) -> Option<usize> {
         let (mut low, mut high) = (0, rows);

@@ -1,0 +1,352 @@
+//! The variables of a graph: what collections, nodes and the object graph say of each (FORMAT 7.5, 9.2).
+
+use crate::attr::{Attr, PartialShape, partial_shape};
+use crate::body::string_field;
+use crate::meta_graph::{MetaGraph, pieces};
+use bytes::Bytes;
+use std::collections::HashMap;
+use tensorbundle_wire::Result;
+use tensorbundle_wire::dtype::DataType;
+use tensorbundle_wire::pb::{Malformed, Value, fields, packed_varints};
+
+/// A variable, or a part of a partitioned one.
+#[derive(Debug, Clone, Default)]
+pub struct Variable {
+    /// Its name, without `:0`.
+    pub name: Bytes,
+    /// Its node in the graph.
+    pub node: Option<u32>,
+    /// Its element type.
+    pub dtype: Option<DataType>,
+    /// Its shape, as far as it is known.
+    pub shape: PartialShape,
+    /// Whether it is trained, if the file says.
+    pub trainable: Option<bool>,
+    /// Whether it is a resource, or a reference.
+    pub resource: bool,
+    /// The keys of the collections it is in.
+    pub collections: Vec<Bytes>,
+    /// Its VariableDef.
+    pub def: Option<VariableDef>,
+    /// The variable that an optimizer's op trains with it, by node, and what the op calls it.
+    pub slot_of: Option<(u32, Bytes)>,
+}
+
+/// What a VariableDef says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VariableDef {
+    /// The tensor of the variable.
+    pub variable_name: Bytes,
+    /// The op that initializes it.
+    pub initializer_name: Bytes,
+    /// The tensor of its value.
+    pub snapshot_name: Bytes,
+    /// The tensor of its initial value.
+    pub initial_value_name: Bytes,
+    /// Whether it is trained; false in old files.
+    pub trainable: bool,
+    /// Whether it is a resource.
+    pub is_resource: bool,
+    /// Where it lies in the variable it is a part of.
+    pub slice: Option<SliceInfo>,
+}
+
+/// Where a part lies in a partitioned variable (SaveSliceInfoDef).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SliceInfo {
+    /// The name of the whole.
+    pub full_name: Bytes,
+    /// The shape of the whole.
+    pub full_shape: Vec<i64>,
+    /// Where the part begins.
+    pub offset: Vec<i64>,
+    /// The shape of the part.
+    pub shape: Vec<i64>,
+}
+
+impl VariableDef {
+    /// Reads a serialized VariableDef.
+    pub fn decode(message: &Bytes) -> Result<Self, Malformed> {
+        let mut def = Self::default();
+        let mut all = fields(message);
+        while let Some(field) = all.next_field()? {
+            match field {
+                (1, Value::Len(name)) => def.variable_name = message.slice_ref(name),
+                (2, Value::Len(name)) => def.initializer_name = message.slice_ref(name),
+                (3, Value::Len(name)) => def.snapshot_name = message.slice_ref(name),
+                (4, Value::Len(slice)) => {
+                    SliceInfo::merge(def.slice.get_or_insert_default(), message, slice)?;
+                }
+                (5, Value::Varint(value)) => def.is_resource = value != 0,
+                (6, Value::Len(name)) => def.initial_value_name = message.slice_ref(name),
+                (7, Value::Varint(value)) => def.trainable = value != 0,
+                _ => {}
+            }
+        }
+        Ok(def)
+    }
+}
+
+impl SliceInfo {
+    fn merge(&mut self, source: &Bytes, message: &[u8]) -> Result<(), Malformed> {
+        let mut all = fields(message);
+        while let Some((number, value)) = all.next_field()? {
+            let list = match number {
+                2 => &mut self.full_shape,
+                3 => &mut self.offset,
+                4 => &mut self.shape,
+                _ => {
+                    if let (1, Value::Len(name)) = (number, value) {
+                        self.full_name = source.slice_ref(name);
+                    }
+                    continue;
+                }
+            };
+            match value {
+                Value::Varint(value) => list.push(value as i64),
+                Value::Len(packed) => {
+                    for value in packed_varints(packed) {
+                        list.push(value? as i64);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Collections that hold variables. In very old files they can be lists of names.
+const OF_VARIABLES: [&[u8]; 7] = [
+    b"variables",
+    b"trainable_variables",
+    b"local_variables",
+    b"model_variables",
+    b"metric_variables",
+    b"moving_average_variables",
+    b"global_step",
+];
+
+/// Ops that are variables.
+pub fn is_variable_op(op: &[u8]) -> bool {
+    matches!(op, b"VarHandleOp" | b"VariableV2" | b"Variable" | b"AutoReloadVariable")
+}
+
+impl MetaGraph {
+    /// The variables of the graph: those of its collections, then those that are only nodes.
+    pub fn variables(&self) -> Result<Vec<Variable>> {
+        let mut found = Found { meta: self, list: Vec::new(), by_name: HashMap::new() };
+        let collections = self.collections()?;
+        for (key, collection) in &collections {
+            found.collection(key, collection)?;
+        }
+        let body = self.graph().body();
+        for i in body.nodes_of(is_variable_op) {
+            found.at(body.name(i));
+        }
+        let objects = self.object_variables()?;
+        let tells = collections.iter().any(|(key, _)| &key[..] == b"trainable_variables");
+        let mut list = found.list;
+        for variable in &mut list {
+            self.describe(variable, &objects, tells)?;
+        }
+        self.slots(&mut list)?;
+        Ok(list)
+    }
+
+    fn describe(
+        &self,
+        variable: &mut Variable,
+        objects: &HashMap<Bytes, Object>,
+        tells: bool,
+    ) -> Result<()> {
+        let graph = self.graph();
+        let body = graph.body();
+        variable.node = graph.find(&variable.name)?.filter(|&i| is_variable_op(body.op(i)));
+        let mut object = objects.get(&variable.name);
+        if let Some(i) = variable.node {
+            variable.resource = body.op(i) == b"VarHandleOp";
+            if let Some(Attr::Type(dtype)) = graph.attr(i, b"dtype")? {
+                variable.dtype = Some(dtype.base());
+            }
+            if let Some(Attr::Shape(shape)) = graph.attr(i, b"shape")? {
+                // The first op had no way to say that it does not know.
+                let unknown =
+                    body.op(i) == b"Variable" && shape.as_ref().is_some_and(Vec::is_empty);
+                variable.shape = if unknown { None } else { shape };
+            }
+            if let Some(Attr::Bytes(shared)) = graph.attr(i, b"shared_name")? {
+                object = object.or_else(|| objects.get(&shared));
+            }
+        } else if let Some(def) = &variable.def {
+            variable.resource = def.is_resource;
+        }
+        let in_trainable =
+            variable.collections.iter().any(|key| &key[..] == b"trainable_variables");
+        let says = variable.def.as_ref().is_some_and(|def| def.trainable);
+        variable.trainable = match object {
+            _ if in_trainable => Some(true),
+            Some(object) => Some(object.trainable),
+            None if tells => Some(false),
+            None if says => Some(true),
+            None => None,
+        };
+        if let Some(object) = object {
+            variable.dtype = variable.dtype.or(Some(object.dtype));
+            if variable.shape.is_none() {
+                variable.shape.clone_from(&object.shape);
+            }
+        }
+        Ok(())
+    }
+
+    /// What an optimizer's op takes besides the variable that it trains is that variable's slot.
+    fn slots(&self, list: &mut [Variable]) -> Result<()> {
+        let graph = self.graph();
+        let body = graph.body();
+        let is_apply = |op: &[u8]| {
+            let op = op.strip_prefix(b"Resource").unwrap_or(op);
+            op.strip_prefix(b"Sparse").unwrap_or(op).starts_with(b"Apply")
+        };
+        let by_node: HashMap<u32, usize> =
+            list.iter().zip(0..).filter_map(|(variable, i)| Some((variable.node?, i))).collect();
+        for i in body.nodes_of(is_apply) {
+            let inputs = graph.inputs(i)?;
+            let names = match self.op_def(body.op(i))? {
+                Some(def) => input_names(def),
+                None => Vec::new(),
+            };
+            let Some(trained) = inputs.first().filter(|edge| by_node.contains_key(&edge.src))
+            else {
+                continue;
+            };
+            for (edge, number) in inputs.iter().zip(0..).skip(1) {
+                if let Some(slot) = by_node.get(&edge.src).and_then(|&slot| list.get_mut(slot))
+                    && edge.src != trained.src
+                    && edge.port >= 0
+                {
+                    let name = names.get(number).map_or(&[][..], |name| name);
+                    slot.slot_of = Some((trained.src, Bytes::copy_from_slice(name)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The variables of the object graph, by name.
+    fn object_variables(&self) -> Result<HashMap<Bytes, Object>> {
+        const NODES: u32 = 1;
+        const VARIABLE: u32 = 7;
+        let mut found = HashMap::new();
+        let source = self.source();
+        for objects in self.object_graphs()? {
+            for node in pieces(source, objects, NODES)? {
+                for variable in pieces(source, node, VARIABLE)? {
+                    let bad = |why| source.malformed("object graph", variable, why);
+                    let bytes = source.get(variable);
+                    let name = string_field(bytes, 6).map_err(bad)?;
+                    let mut object =
+                        Object { shape: None, dtype: DataType::INVALID, trainable: false };
+                    for field in fields(bytes) {
+                        match field.map_err(bad)? {
+                            (1, Value::Varint(number)) => object.dtype = DataType(number as i32),
+                            (2, Value::Len(shape)) => object.shape = partial_shape(shape)?,
+                            (3, Value::Varint(value)) => object.trainable = value != 0,
+                            _ => {}
+                        }
+                    }
+                    found.insert(source.all().slice_ref(name), object);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What the object graph says of a variable.
+struct Object {
+    shape: PartialShape,
+    dtype: DataType,
+    trainable: bool,
+}
+
+fn input_names(op_def: &[u8]) -> Vec<&[u8]> {
+    let args = fields(op_def).flatten().filter_map(|field| match field {
+        (2, Value::Len(arg)) => string_field(arg, 1).ok(),
+        _ => None,
+    });
+    args.collect()
+}
+
+/// Variables as they are found, each once.
+struct Found<'a> {
+    meta: &'a MetaGraph,
+    list: Vec<Variable>,
+    by_name: HashMap<Bytes, usize>,
+}
+
+impl Found<'_> {
+    fn at(&mut self, name: &[u8]) -> Option<&mut Variable> {
+        let i = match self.by_name.get(name) {
+            Some(&i) => i,
+            None => {
+                let name = Bytes::copy_from_slice(name);
+                self.by_name.insert(name.clone(), self.list.len());
+                self.list.push(Variable { name, ..Variable::default() });
+                self.list.len() - 1
+            }
+        };
+        self.list.get_mut(i)
+    }
+
+    fn collection(&mut self, key: &Bytes, collection: &Bytes) -> Result<()> {
+        let known = OF_VARIABLES.contains(&&key[..]);
+        let graph = self.meta.graph();
+        let is_variable = |name: &[u8]| -> Result<bool> {
+            let op = name.strip_suffix(b":0").unwrap_or(name);
+            Ok(graph.find(op)?.is_some_and(|i| is_variable_op(graph.body().op(i))))
+        };
+        for (kind, value) in collection_values(collection) {
+            let def = match kind {
+                NODE_LIST if known && is_variable(&value)? => {
+                    VariableDef { variable_name: value, ..VariableDef::default() }
+                }
+                BYTES_LIST => match VariableDef::decode(&value) {
+                    Ok(def) if def.variable_name.is_empty() => continue,
+                    Ok(def) if known || is_variable(&def.variable_name)? => def,
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            let name = def.variable_name.strip_suffix(b":0").unwrap_or(&def.variable_name);
+            let name = def.variable_name.slice_ref(name);
+            if let Some(variable) = self.at(&name) {
+                if !variable.collections.contains(key) {
+                    variable.collections.push(key.clone());
+                }
+                if kind == BYTES_LIST {
+                    variable.def.get_or_insert(def);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const NODE_LIST: u32 = 1;
+const BYTES_LIST: u32 = 2;
+
+/// The values of a CollectionDef's list of names or of bytes, with which of the two it is.
+fn collection_values(collection: &Bytes) -> Vec<(u32, Bytes)> {
+    let lists = fields(collection).flatten().filter_map(|field| match field {
+        (kind @ (NODE_LIST | BYTES_LIST), Value::Len(list)) => Some((kind, list)),
+        _ => None,
+    });
+    let values = lists.flat_map(|(kind, list)| {
+        fields(list).flatten().filter_map(move |field| match field {
+            (1, Value::Len(value)) => Some((kind, collection.slice_ref(value))),
+            _ => None,
+        })
+    });
+    values.collect()
+}

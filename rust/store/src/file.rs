@@ -1,0 +1,27 @@
+//! A whole file as bytes: mapped, or read.
+
+use crate::buffer::Buffer;
+use crate::source::File;
+use crate::{Error, Result, map};
+use bytes::Bytes;
+use std::path::Path;
+
+/// Files below this are read: mapping them saves nothing.
+const SMALL: u64 = 1 << 20;
+
+/// The bytes of a file. A large one is mapped, unless `mmap` says not to or the system cannot.
+pub fn read_file(path: &Path, mmap: bool) -> Result<Bytes> {
+    let file = File::open(path).map_err(|error| Error::io(path, error, ""))?;
+    if mmap
+        && file.len() >= SMALL
+        && let Ok(bytes) = map::map(&file)
+    {
+        return Ok(bytes);
+    }
+    let memory = |error| Error::io(path, error, "memory for the file");
+    let len =
+        usize::try_from(file.len()).map_err(|_| memory(std::io::ErrorKind::OutOfMemory.into()))?;
+    let mut buffer = Buffer::zeroed(len).map_err(memory)?;
+    file.read_into(0, buffer.as_mut())?;
+    buffer.freeze().map_err(memory)
+}
