@@ -8,17 +8,57 @@
 from __future__ import annotations
 
 from ._checkpoint import Checkpoint, open
-from ._native import SliceInfo, TensorInfo, __version__
-from .errors import CheckpointError, CorruptionError, TensorNotFoundError, UnsupportedError
+from ._dtype import DType
+from ._meta_graph import MetaGraph, load_meta_graph
+from ._native import (
+    AttrPlaceholder,
+    Function,
+    FunctionRef,
+    Graph,
+    Message,
+    Operation,
+    Scope,
+    SliceInfo,
+    Tensor,
+    TensorInfo,
+    __version__,
+    tensorflow_op,
+    tensorflow_versions,
+)
+from ._variables import Finding, Variable, Variables
+from .errors import (
+    CheckpointError,
+    CorruptionError,
+    NotInGraphError,
+    TensorNotFoundError,
+    UnsupportedError,
+)
 
 __all__ = [
+    "AttrPlaceholder",
     "Checkpoint",
     "CheckpointError",
     "CorruptionError",
+    "DType",
+    "Finding",
+    "Function",
+    "FunctionRef",
+    "Graph",
+    "Message",
+    "MetaGraph",
+    "NotInGraphError",
+    "Operation",
+    "Scope",
     "SliceInfo",
+    "Tensor",
     "TensorInfo",
     "TensorNotFoundError",
     "UnsupportedError",
+    "Variable",
+    "Variables",
     "__version__",
+    "load_meta_graph",
     "open",
+    "tensorflow_op",
+    "tensorflow_versions",
 ]

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ._native import TensorBuffer, TensorInfo
+    from ._meta_graph import MetaGraph
+    from ._native import TensorInfo
+    from ._variables import Variables
 
 
 def open(  # noqa: A001 - the name users expect, as in gzip.open
@@ -62,7 +64,15 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
     Names that are not UTF-8 hold lone surrogates (``surrogateescape``), as file names do.
     """
 
-    __slots__ = ("__weakref__", "_mmap", "_path", "_reader", "_verify")
+    __slots__ = (
+        "__weakref__",
+        "_meta_graph",
+        "_mmap",
+        "_path",
+        "_reader",
+        "_variables",
+        "_verify",
+    )
 
     def __init__(self, path: str, *, mmap: bool = True, verify: bool = False) -> None:
         """See :func:`tensorbundle.open`."""
@@ -72,6 +82,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         self._mmap = mmap
         self._verify = verify
         self._reader: Reader | None = Reader.open(path, mmap, verify)
+        self._meta_graph: MetaGraph | None = None
+        self._variables: Variables | None = None
 
     @property
     def _open(self) -> Reader:
@@ -148,8 +160,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         Source: FORMAT 4 (values), 5 (slices).
         """
         elements, dtype, shape, step = self._open.read(name, rows, aligned, verify)
+        from ._arrays import array as make_array
+
         try:
-            array = _array(elements, dtype, shape)
+            array = make_array(elements, dtype, shape)
         except ValueError as reason:  # more dimensions than NumPy has, or sizes that overflow
             text = f"tensor {name!r}: NumPy has no array of shape {shape}: {reason}"
             error = UnsupportedError(text)
@@ -198,6 +212,48 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             UnsupportedError: a type that NumPy has no dtype for.
         """
         return self._open.dtypes()
+
+    # The graph.
+
+    @property
+    def meta_path(self) -> str | None:
+        """The file with its graph: ``PREFIX.meta``, or a SavedModel's; ``None`` if there is none."""
+        return self._open.meta_path
+
+    @property
+    def meta_graph(self) -> MetaGraph | None:
+        """Its graph, opened when first asked for; ``None`` if there is none beside it.
+
+        Of a SavedModel with several graphs the one tagged ``serve``;
+        :func:`tensorbundle.load_meta_graph` opens the others.
+
+        Raises:
+            OSError, CorruptionError, UnsupportedError: as :func:`tensorbundle.load_meta_graph`.
+        """
+        path = self.meta_path
+        if path is None:
+            return None
+        if self._meta_graph is None:
+            from ._meta_graph import MetaGraph
+
+            self._meta_graph = MetaGraph(path, mmap=self._mmap)
+        return self._meta_graph
+
+    @property
+    def variables(self) -> Variables:
+        """Its variables, by the graph beside it, else by the names of its tensors (FORMAT 7.5, 7.6).
+
+        Goes over the whole index and the whole graph once. No data is touched. To join it with another
+        graph: ``tensorbundle.Variables(ckpt, meta_graph)``.
+
+        Raises:
+            OSError, CorruptionError, UnsupportedError: the graph or the index cannot be read.
+        """
+        if self._variables is None:
+            from ._variables import Variables
+
+            self._variables = Variables(self, self.meta_graph)
+        return self._variables
 
     # The checkpoint.
 
@@ -259,8 +315,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return self._reader is None
 
     def close(self) -> None:
-        """Lets go of the files. Arrays stay valid and keep what they view mapped."""
+        """Lets go of the files. Arrays and graphs stay valid and keep what they view mapped."""
         self._reader = None
+        self._meta_graph = None
+        self._variables = None
 
     def __enter__(self) -> Checkpoint:
         self._open  # noqa: B018 - raises if it is closed
@@ -281,16 +339,3 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
 def _reopen(path: str, mmap: bool, verify: bool) -> Checkpoint:
     return Checkpoint(path, mmap=mmap, verify=verify)
-
-
-def _array(
-    elements: TensorBuffer | list[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]
-) -> npt.NDArray[Any]:
-    import numpy as np
-
-    if not isinstance(elements, list):
-        return np.frombuffer(memoryview(elements), dtype).reshape(shape)
-    array = np.empty(len(elements), object)
-    array[:] = elements
-    array.flags.writeable = False
-    return array.reshape(shape)

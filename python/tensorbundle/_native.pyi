@@ -5,8 +5,17 @@ from typing import Any, final
 import numpy as np
 from typing_extensions import Buffer
 
+from ._columns import GraphColumns
+from ._dtype import DType
+
 __version__: str
 __debug_build__: bool
+
+def tensorflow_versions() -> list[str]:
+    """The versions of TensorFlow that the list of its ops was made from, in order."""
+
+def tensorflow_op(name: str) -> tuple[str, str] | None:
+    """The first and the last of :func:`tensorflow_versions` that has the op; ``None`` if none has."""
 
 @final
 class TensorBuffer(Buffer):
@@ -88,6 +97,50 @@ class TensorInfo:
         """Its slices; empty unless it is partitioned."""
 
 @final
+class Message:
+    """A protobuf message, read-only: ``msg.field``, or ``msg["field"]`` for any name.
+
+    A field is taken from the bytes when it is asked for. A string is a ``str``, with lone
+    surrogates for what is not UTF-8; an enum is an ``int``; a repeated field is a tuple and a map a
+    dict; a message that is not set is ``None``, and any other field that is not set is its default:
+    ask :meth:`has`. The members of this class win over fields of the same name: those are
+    ``msg["type_name"]``. Broken bytes raise CorruptionError when they are touched. Equal if type
+    and bytes are; picklable.
+    """
+
+    @staticmethod
+    def parse(type_name: str, data: bytes) -> Message:
+        """A message of a type such as ``"tensorflow.NodeDef"``, from its serialized bytes."""
+    @staticmethod
+    def parse_text(type_name: str, text: bytes) -> Message:
+        """A message of a type such as ``"tensorflow.GraphDef"``, from text format (``.pbtxt``)."""
+    @property
+    def type_name(self) -> str:
+        """The full name of its type: ``"tensorflow.SaverDef"``."""
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of all fields that its type has, set or not."""
+    def has(self, field: str) -> bool:
+        """Whether a field is set; a repeated field or a map, whether it has values.
+
+        As protobuf has it, a plain number, string or enum of proto3 that is the default is not set.
+        """
+    def which(self, oneof: str) -> str | None:
+        """Which field of a oneof is set; ``None`` if none is."""
+    def enum_name(self, field: str) -> str | tuple[str, ...]:
+        """The name of an enum field's value; of a repeated field's, all; the number if none."""
+    def to_bytes(self) -> bytes:
+        """Its serialized bytes, as they are stored."""
+    def to_dict(self) -> dict[str, Any]:
+        """What is set, as plain objects: messages and maps are dicts, repeated fields lists."""
+    def unpack(self) -> Message:
+        """The message in a ``google.protobuf.Any``; UnsupportedError if its type is not known."""
+    def __getattr__(self, name: str, /) -> Any:
+        """The value of a field."""
+    def __getitem__(self, key: str, /) -> Any:
+        """The value of a field."""
+
+@final
 class Reader:
     """An open checkpoint: what :class:`tensorbundle.Checkpoint` is made of."""
 
@@ -97,6 +150,8 @@ class Reader:
     def prefix(self) -> str: ...
     @property
     def index_path(self) -> str: ...
+    @property
+    def meta_path(self) -> str | None: ...
     @property
     def num_shards(self) -> int: ...
     @property
@@ -114,3 +169,365 @@ class Reader:
     def read(
         self, name: str, rows: slice | range | None, aligned: bool, verify: bool | None
     ) -> tuple[TensorBuffer | list[bytes], np.dtype[Any], tuple[int, ...], int]: ...
+
+@final
+class AttrPlaceholder:
+    """In the body of a function: an attribute's value that the caller gives."""
+
+    @property
+    def name(self) -> str:
+        """The name of the caller's attribute."""
+
+@final
+class FunctionRef:
+    """A function that an attribute names (NameAttrList). Equal if name and attributes are."""
+
+    @property
+    def name(self) -> str:
+        """The function's name: see :attr:`Graph.functions`."""
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes it is to be called with, as :meth:`Operation.get_attr` gives them."""
+
+@final
+class Operation:
+    """A node of a graph (FORMAT 7.2). Equal if it is the same node of the same open graph.
+
+    Everything is decoded when it is asked for; a fault in the node is raised then, as a CorruptionError.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in its graph. Bytes that are not UTF-8 are lone surrogates."""
+    @property
+    def type(self) -> str:
+        """The name of its op, ``"MatMul"``; ``"_Arg"`` for an argument of a function."""
+    @property
+    def device(self) -> str:
+        """The device it is placed on; ``""`` if on none."""
+    @property
+    def graph(self) -> Graph:
+        """The graph it is in."""
+    @property
+    def index(self) -> int:
+        """Its number: where it stands among the nodes of the file."""
+    @property
+    def nbytes(self) -> int:
+        """How many bytes of the file it takes, a constant's value and all."""
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The tensors it takes, in order. In a function, each one of a list that is passed whole.
+
+        Raises:
+            CorruptionError: an input names a node or output that does not exist.
+        """
+    @property
+    def control_inputs(self) -> list[Operation]:
+        """The operations it waits for without taking a tensor of theirs.
+
+        Raises:
+            CorruptionError: an input names a node or output that does not exist.
+        """
+    @property
+    def outputs(self) -> list[Tensor]:
+        """The tensors it gives.
+
+        How many the op's definition says: in the file's op list, of a function, or in the list of
+        TensorFlow's own ops. Of an op without any, as many as are used, and at least one.
+        """
+    @property
+    def control_outputs(self) -> list[Operation]:
+        """The operations that wait for it without taking a tensor of it. Goes over all edges once."""
+    def get_attr(self, name: str) -> Any:
+        """The value of an attribute; where it was stripped, the default of the file's op list.
+
+        Returns:
+            ``int``, ``float``, ``bool``; ``bytes`` for a string; :class:`DType` for a type; for a shape a
+            tuple with ``None`` for unknown dimensions, or ``None`` for an unknown rank; for a tensor a
+            read-only array, which is a view of the file where its bytes allow it; :class:`FunctionRef`;
+            :class:`AttrPlaceholder`; or a list of one of these.
+
+        Raises:
+            ValueError: there is no such attribute.
+            CorruptionError: the value is damaged: a tensor of a false size, several kinds in a list.
+            UnsupportedError: a tensor that would be expanded to more than 1 GiB, or of a type without a dtype.
+        """
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """All attributes by name, as :meth:`get_attr` gives them."""
+    @property
+    def node_def(self) -> Message:
+        """The NodeDef as it is in the file."""
+    @property
+    def op_def(self) -> Message | None:
+        """The OpDef of its op in the file, or of the function it calls; ``None`` if there is none."""
+
+@final
+class Tensor:
+    """An output of an operation. Equal if it is the same output of the same open graph."""
+
+    @property
+    def name(self) -> str:
+        """``"operation:number"``, the name by which it is fed and fetched."""
+    @property
+    def op(self) -> Operation:
+        """The operation it comes from."""
+    @property
+    def value_index(self) -> int:
+        """Which output of its operation it is.
+
+        In a function, outputs of an op that is defined nowhere are numbered as they are first named.
+        """
+    @property
+    def graph(self) -> Graph:
+        """The graph it is in."""
+    @property
+    def dtype(self) -> DType | None:
+        """Its element type; ``None`` where nothing says."""
+    @property
+    def shape(self) -> tuple[int | None, ...] | None:
+        """Its shape as far as the file says: ``None`` for an unknown dimension, or for an unknown rank.
+
+        From ``_output_shapes``, a constant's value, attributes; nothing is inferred beyond that.
+        """
+    def consumers(self) -> list[Operation]:
+        """The operations that take it, once for each input that does. Goes over all edges once."""
+
+@final
+class Function:
+    """A function of the library (FORMAT 7.3)."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which nodes that call it have as their op or in an attribute."""
+    @property
+    def graph(self) -> Graph:
+        """Its body: a graph with names of its own."""
+    @property
+    def arguments(self) -> list[Tensor]:
+        """Its arguments, as tensors of operations of type ``_Arg``."""
+    @property
+    def returns(self) -> dict[str, list[Tensor]]:
+        """The tensors of each output of its signature.
+
+        Raises:
+            CorruptionError: it returns a tensor that does not exist.
+        """
+    @property
+    def control_returns(self) -> dict[str, Operation]:
+        """The operations that run whenever it is called, by the names of its control outputs."""
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Its own attributes by name, as :meth:`Operation.get_attr` gives them."""
+    def arg_attrs(self, i: int) -> dict[str, Any]:
+        """The attributes of argument ``i`` by name."""
+    @property
+    def function_def(self) -> Message:
+        """Its FunctionDef as it is in the file, with the signature."""
+    @property
+    def nbytes(self) -> int:
+        """How many bytes of the file it takes."""
+
+@final
+class Scope:
+    """A name scope: the part of operations' names before a ``/``."""
+
+    @property
+    def name(self) -> str:
+        """Its name with those of the scopes it lies in, ``"a/b"``; ``""`` for the root."""
+    @property
+    def num_operations(self) -> int:
+        """How many operations are in it, at any depth."""
+    @property
+    def nbytes(self) -> int:
+        """How many bytes of the file they take."""
+    @property
+    def children(self) -> list[Scope]:
+        """The scopes right in it, in order of their names. 100 levels at most are told apart."""
+
+@final
+class Graph:
+    """A graph, or the body of a function: the vocabulary of ``tf.Graph``, read-only (FORMAT 7).
+
+    Immutable, shared without locks. Lists are in the order of the file. Where ``elements`` are asked for,
+    give an operation, a tensor or a name of either, or several of them.
+    """
+
+    def __len__(self) -> int:
+        """How many operations."""
+    def __contains__(self, element: object, /) -> bool:
+        """Is there an operation or tensor of this name; or is it one of this graph?"""
+    def get_operations(self) -> list[Operation]:
+        """All operations."""
+    def get_operation_by_name(self, name: str) -> Operation:
+        """The operation of this name.
+
+        Raises:
+            NotInGraphError: a KeyError: there is none; ``near`` holds names that are close.
+            ValueError: the name of a tensor.
+            CorruptionError: several operations have this name.
+        """
+    def get_tensor_by_name(self, name: str) -> Tensor:
+        """The tensor of this name, ``"operation:number"`` (FORMAT 7.4).
+
+        Raises:
+            NotInGraphError: a KeyError: there is no such operation, or it has fewer outputs.
+            ValueError: not the name of a tensor.
+            CorruptionError: several operations have this name.
+        """
+    def as_graph_element(
+        self, obj: object, allow_tensor: bool = True, allow_operation: bool = True
+    ) -> Tensor | Operation:
+        """The operation or tensor that ``obj`` names; or ``obj`` itself, if it is one of this graph.
+
+        Raises:
+            NotInGraphError, ValueError: as the look-ups by name; or it is of another graph.
+            TypeError: neither a name nor an element that is allowed.
+        """
+    def get_collection(self, key: str, scope: str | None = None) -> list[Any]:
+        """The items of a collection; none if there is no such collection (FORMAT 7.5).
+
+        Args:
+            key: the collection's key, ``"trainable_variables"``.
+            scope: a regular expression: only items whose name begins with a match of it; items
+                without a name are left out then.
+
+        Returns:
+            Operations and tensors; integers; floats; for the collections that TensorFlow fills with protos a
+            :class:`Message` of its type (VariableDef, WhileContextDef, CondContextDef, QueueRunnerDef,
+            SaverDef; what an Any holds), and ``bytes`` for anything else and what does not parse as that.
+
+        Raises:
+            CorruptionError: it names an element that is not in the graph.
+        """
+    def get_all_collection_keys(self) -> list[str]:
+        """The keys of all collections, in order."""
+    @property
+    def function_name(self) -> str | None:
+        """The name of the function it is the body of; ``None`` for the graph itself."""
+    @property
+    def functions(self) -> dict[str, Function]:
+        """The functions of the library by name, in the order of the file."""
+    def op_counts(self, functions: bool = False) -> dict[str, int]:
+        """How many nodes there are of each op, the most frequent first; ``functions``: in those too."""
+    @property
+    def placeholders(self) -> list[Operation]:
+        """The operations that are fed: Placeholder, PlaceholderV2, PlaceholderWithDefault."""
+    @property
+    def outputs(self) -> list[Tensor]:
+        """The tensors that look like results: no node takes them, and they are no state nor part of saving it."""
+    @property
+    def custom_ops(self) -> dict[str, list[Operation]]:
+        """The nodes, in functions too, of each op that is neither TensorFlow's nor a function's.
+
+        TensorFlow's are those of a list made from the registries of :func:`tensorflow_versions`.
+        """
+    def constants(self) -> list[Operation]:
+        """The constants, in functions too, the largest first: see :attr:`Operation.nbytes`."""
+    def ancestors(
+        self, elements: object, *, control: bool = True, stop: object = None
+    ) -> list[Operation]:
+        """What ``elements`` depend on, they themselves included.
+
+        Args:
+            elements: where to start.
+            control: follow control inputs too.
+            stop: elements that are come to but not gone beyond, as if they were fed.
+
+        Raises:
+            CorruptionError: an input on the way names nothing.
+        """
+    def descendants(
+        self, elements: object, *, control: bool = True, stop: object = None
+    ) -> list[Operation]:
+        """What depends on ``elements``, they themselves included; arguments as in :meth:`ancestors`."""
+    def between(
+        self, sources: object, sinks: object, *, control: bool = True
+    ) -> list[Operation]:
+        """What lies on the ways from ``sources`` to ``sinks``, both included."""
+    def scopes(self) -> Scope:
+        """The name scopes as a tree: its root."""
+    def to_graph_def_bytes(self, outputs: object = None, *, inputs: object = None) -> bytes:
+        """The graph as a serialized GraphDef, of the file's own bytes: nothing that is kept is changed.
+
+        Args:
+            outputs: only what these need, and the functions that those nodes need; ``None``: all.
+            inputs: with ``outputs``: elements that are kept, but not what they depend on.
+
+        Raises:
+            ValueError: the body of a function is no GraphDef.
+            CorruptionError: an input on the way names nothing.
+        """
+    def to_dot(self, operations: object = None) -> str:
+        """The graph, or some operations of it, in the DOT language; control edges are dashed."""
+    def columns(self) -> GraphColumns:
+        """Names, ops and edges of all nodes as arrays. Imports NumPy."""
+    def problems(self) -> list[str]:
+        """What is wrong with nodes, functions and inputs: a sentence each; empty if all is well."""
+    @property
+    def producer(self) -> int:
+        """The version of graphs that its producer wrote, new field or old; 0 if the file does not say."""
+
+@final
+class MetaGraphReader:
+    """An open graph file: what :class:`tensorbundle.MetaGraph` is made of."""
+
+    @staticmethod
+    def open(path: str, mmap: bool, tags: list[str] | None) -> MetaGraphReader: ...
+    @staticmethod
+    def parse(data: bytes, tags: list[str] | None) -> MetaGraphReader: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def message(self) -> Message: ...
+    @property
+    def graph(self) -> Graph: ...
+
+def join(
+    checkpoint: Reader | None, graph: MetaGraphReader | None
+) -> tuple[list[VariableRow], list[tuple[str, str | None, str | None, str]]]:
+    """Variables, and what does not fit: which way, the variable, the tensor, a sentence."""
+
+@final
+class VariableRow:
+    """A variable as the join found it: what :class:`tensorbundle.Variable` is made of."""
+
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def dtype(self) -> DType | None: ...
+    @property
+    def shape(self) -> tuple[int | None, ...] | None: ...
+    @property
+    def trainable(self) -> bool | None: ...
+    @property
+    def resource(self) -> bool | None: ...
+    @property
+    def collections(self) -> tuple[str, ...]: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def key_source(self) -> str | None: ...
+    @property
+    def stored(self) -> bool: ...
+    @property
+    def owner(self) -> int | None: ...
+    @property
+    def slot(self) -> str | None: ...
+    @property
+    def tensor_name(self) -> str | None: ...
+    @property
+    def initializer_name(self) -> str | None: ...
+    @property
+    def snapshot_name(self) -> str | None: ...
+    @property
+    def initial_value_name(self) -> str | None: ...
+    def op(self, graph: MetaGraphReader) -> Operation | None: ...
+    @property
+    def place(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None: ...
+    @property
+    def parts(self) -> list[VariableRow]: ...

@@ -7,7 +7,13 @@ They pickle, and carry what the message says as attributes.
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "CorruptionError", "TensorNotFoundError", "UnsupportedError"]
+__all__ = [
+    "CheckpointError",
+    "CorruptionError",
+    "NotInGraphError",
+    "TensorNotFoundError",
+    "UnsupportedError",
+]
 
 
 class CheckpointError(Exception):
@@ -38,6 +44,13 @@ class CorruptionError(CheckpointError, ValueError):
 class TensorNotFoundError(CheckpointError, KeyError):
     """No tensor of that name; ``near`` holds names that are close to it."""
 
+    near: tuple[str, ...] = ()
+
+
+class NotInGraphError(CheckpointError, KeyError):
+    """No such operation or tensor in a graph: ``name`` is what was asked for, ``near`` what is close."""
+
+    name: str = ""
     near: tuple[str, ...] = ()
 
 

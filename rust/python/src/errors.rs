@@ -10,6 +10,7 @@ use tensorbundle_store::Error;
 use tensorbundle_wire::{Fault, FaultKind};
 
 pyo3::import_exception!(tensorbundle.errors, CorruptionError);
+pyo3::import_exception!(tensorbundle.errors, NotInGraphError);
 pyo3::import_exception!(tensorbundle.errors, TensorNotFoundError);
 pyo3::import_exception!(tensorbundle.errors, UnsupportedError);
 
@@ -31,13 +32,7 @@ pub(crate) fn not_found(prefix: &Path, wanted: &Bound<'_, PyString>, near: &[&[u
     let make = || -> PyResult<PyErr> {
         let near = PyTuple::new(py, near.iter().map(|name| Name(name)))?;
         let mut text = format!("no tensor {} in {}", short_repr(wanted)?, prefix.display());
-        for (i, name) in near.iter().enumerate() {
-            text.push_str(if i == 0 { "; did you mean " } else { " or " });
-            text.push_str(&short_repr(&name)?);
-        }
-        if !near.is_empty() {
-            text.push('?');
-        }
+        text.push_str(&did_you_mean(&near)?);
         let error = TensorNotFoundError::new_err(text);
         let value = error.value(py);
         value.setattr("tensor", wanted)?;
@@ -48,8 +43,34 @@ pub(crate) fn not_found(prefix: &Path, wanted: &Bound<'_, PyString>, near: &[&[u
     make().unwrap_or_else(|failed| failed)
 }
 
+/// `NotInGraphError`, with names that are near.
+pub(crate) fn not_in_graph(wanted: &Bound<'_, PyString>, what: &str, near: &[Vec<u8>]) -> PyErr {
+    let py = wanted.py();
+    let make = || -> PyResult<PyErr> {
+        let near = PyTuple::new(py, near.iter().map(|name| Name(name)))?;
+        let error = NotInGraphError::new_err(format!("{what}{}", did_you_mean(&near)?));
+        let value = error.value(py);
+        value.setattr("name", wanted)?;
+        value.setattr("near", near)?;
+        Ok(error)
+    };
+    make().unwrap_or_else(|failed| failed)
+}
+
+fn did_you_mean(near: &Bound<'_, PyTuple>) -> PyResult<String> {
+    let mut text = String::new();
+    for (i, name) in near.iter().enumerate() {
+        text.push_str(if i == 0 { "; did you mean " } else { " or " });
+        text.push_str(&short_repr(&name)?);
+    }
+    if !near.is_empty() {
+        text.push('?');
+    }
+    Ok(text)
+}
+
 /// The `repr` of a name, cut where nobody would read on.
-fn short_repr(name: &Bound<'_, PyAny>) -> PyResult<String> {
+pub(crate) fn short_repr(name: &Bound<'_, PyAny>) -> PyResult<String> {
     const MOST: usize = 200;
     let text = name.repr()?.to_string();
     Ok(match text.char_indices().nth(MOST) {

@@ -3,10 +3,13 @@
 mod buffer;
 mod dtypes;
 mod errors;
+mod graph;
 mod info;
+mod message;
 mod names;
 mod reader;
 mod rows;
+mod variables;
 
 /// The native half of tensorbundle.
 #[pyo3::pymodule]
@@ -14,9 +17,18 @@ mod _native {
     #[pymodule_export]
     use super::buffer::TensorBuffer;
     #[pymodule_export]
+    use super::graph::{
+        AttrPlaceholder, Function, FunctionRef, Graph, MetaGraphReader, Operation, Scope, Tensor,
+        tensorflow_op, tensorflow_versions,
+    };
+    #[pymodule_export]
     use super::info::{SliceInfo, TensorInfo};
     #[pymodule_export]
+    use super::message::Message;
+    #[pymodule_export]
     use super::reader::Reader;
+    #[pymodule_export]
+    use super::variables::{VariableRow, join};
 
     /// Of the package.
     #[pymodule_export]

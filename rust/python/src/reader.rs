@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tensorbundle_checkpoint::{Located, locate, near_names};
+use tensorbundle_checkpoint::{Located, locate, meta_beside, near_names};
 use tensorbundle_store::{Bundle, Error, Found, Listing, Options, ReadOptions, Value, index_path};
 use tensorbundle_wire::bundle::ByteOrder;
 
@@ -36,6 +36,11 @@ impl Reader {
 
     fn listing(&self, py: Python<'_>) -> PyResult<&Arc<Listing>> {
         py.detach(|| self.bundle.listing()).map_err(|error| errors::to_python(py, error))
+    }
+
+    /// The listing, for whoever goes on without this reader.
+    pub(crate) fn shared_listing(&self, py: Python<'_>) -> PyResult<Arc<Listing>> {
+        Ok(self.listing(py)?.clone())
     }
 
     fn not_found(&self, name: &Bound<'_, PyString>) -> PyErr {
@@ -69,6 +74,12 @@ impl Reader {
     #[getter]
     fn index_path(&self) -> OsString {
         index_path(self.bundle.prefix()).into()
+    }
+
+    /// The file beside it that holds its graph; `None` if there is none.
+    #[getter]
+    fn meta_path(&self) -> Option<OsString> {
+        meta_beside(self.bundle.prefix()).map(OsString::from)
     }
 
     #[getter]

@@ -1,0 +1,101 @@
+"""TensorFlow's element types, as a graph names them (FORMAT 4.6)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+
+_KNOWN: dict[int, DType] = {}
+_REF = 100
+
+
+class DType:
+    """An element type: ``DType.name`` is ``"float32"``, ``"string"``, ``"resource"``, ``"float32_ref"``…
+
+    Equal to its name, to the NumPy type of its elements, and to itself; one object for each type.
+    """
+
+    __slots__ = ("_name", "_number")
+
+    _name: str
+    _number: int
+
+    def __init__(self) -> None:
+        """Types come from graphs: there is nothing to make one of."""
+        raise TypeError("a DType comes from a graph: it is not made")
+
+    @classmethod
+    def _of(cls, number: int, name: str) -> DType:
+        known = _KNOWN.get(number)
+        if known is None:
+            made = object.__new__(cls)
+            made._number, made._name = number, name
+            known = _KNOWN.setdefault(number, made)
+        return known
+
+    @property
+    def name(self) -> str:
+        """TensorFlow's name of the type; ``"unknown(99)"`` for a number that is not known."""
+        return self._name
+
+    @property
+    def as_datatype_enum(self) -> int:
+        """Its number in files."""
+        return self._number
+
+    @property
+    def is_ref_dtype(self) -> bool:
+        """Whether it is a reference to another type, as the output of an old variable is."""
+        return self._name.endswith("_ref")
+
+    @property
+    def base_dtype(self) -> DType:
+        """What a reference refers to; any other type itself."""
+        if not self.is_ref_dtype:
+            return self
+        return DType._of(self._number - _REF, self._name.removesuffix("_ref"))
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype of arrays of such elements; ``object`` for strings, variants and resources.
+
+        Raises:
+            UnsupportedError: a type that NumPy has no dtype for.
+        """
+        from ._dtypes import numpy_dtype
+
+        return numpy_dtype(self.base_dtype._name, False)
+
+    @property
+    def as_numpy_dtype(self) -> type[Any]:
+        """The scalar type of :attr:`numpy_dtype`, as TensorFlow's types give it."""
+        return self.numpy_dtype.type
+
+    def __eq__(self, other: object, /) -> bool:
+        if isinstance(other, DType):
+            return self._number == other._number
+        if isinstance(other, str):
+            return self._name == other
+        if other is None:
+            return False
+        try:
+            import numpy as np
+
+            return self.numpy_dtype == np.dtype(other)  # type: ignore[call-overload]
+        except (TypeError, NotImplementedError):
+            return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __repr__(self) -> str:
+        return f"tensorbundle.DType({self._name})"
+
+    def __str__(self) -> str:
+        return self._name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DType._of, (self._number, self._name)

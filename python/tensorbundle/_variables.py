@@ -1,0 +1,333 @@
+"""The join of a graph and a checkpoint: variables with their values, and what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import _native
+from .errors import TensorNotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, SupportsIndex, overload
+
+    import numpy.typing as npt
+
+    from ._checkpoint import Checkpoint
+    from ._dtype import DType
+    from ._meta_graph import MetaGraph
+    from ._native import Operation, Tensor, TensorInfo, VariableRow
+
+
+class Finding:
+    """Something that does not fit between a graph and a checkpoint."""
+
+    __slots__ = ("key", "kind", "text", "variable")
+
+    def __init__(self, kind: str, variable: str | None, key: str | None, text: str) -> None:
+        """Findings come from :attr:`Variables.findings`."""
+        self.kind = kind
+        """``"variable without a tensor"``, ``"variable that is not saved"``, ``"tensor without a variable"``,
+        ``"dtypes disagree"``, ``"shapes disagree"``, ``"graph not understood"``."""
+        self.variable = variable
+        """The variable's name; ``None`` if it is about none."""
+        self.key = key
+        """The tensor's name in the checkpoint; ``None`` if it is about none."""
+        self.text = text
+        """A sentence for people."""
+
+    def __repr__(self) -> str:
+        return f"<tensorbundle.Finding {self.kind}: {self.text}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Variable:
+    """A variable of a graph, a checkpoint, or of both (FORMAT 7.5, 7.6)."""
+
+    __slots__ = ("_all", "_row")
+
+    def __init__(self, row: VariableRow, variables: Variables) -> None:
+        """Variables come from :attr:`Checkpoint.variables` and :attr:`MetaGraph.variables`."""
+        self._row = row
+        self._all = variables
+
+    @property
+    def name(self) -> str:
+        """Its name, without ``:0``; the name of the whole, if it is partitioned.
+
+        Without a graph: its tensor's name, or in a checkpoint of objects the path of its object.
+        """
+        return self._row.name or ""
+
+    @property
+    def dtype(self) -> DType | None:
+        """The type of its elements; ``None`` where nothing says."""
+        return self._row.dtype
+
+    @property
+    def shape(self) -> tuple[int | None, ...] | None:
+        """Its shape: ``None`` for an unknown dimension, or for an unknown rank."""
+        return self._row.shape
+
+    @property
+    def trainable(self) -> bool | None:
+        """Whether it is trained; ``None`` if nothing says, as without a graph."""
+        return self._row.trainable
+
+    @property
+    def kind(self) -> str:
+        """What it is for.
+
+        ``"weight"``: what the model computes with, trained or not; ``"slot"``: state of an optimizer;
+        ``"average"``: a moving average of another; ``"step"``: a count of steps; ``"other"``.
+        From the ops that train and the collections, else from the name.
+        """
+        return self._row.kind
+
+    @property
+    def is_resource(self) -> bool | None:
+        """Whether it is a resource variable or a reference; ``None`` without a graph."""
+        return self._row.resource
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The keys of the graph's collections that it is in."""
+        return self._row.collections
+
+    @property
+    def key(self) -> str | None:
+        """The name of its tensor in the checkpoint; ``None`` if it is not meant to be saved."""
+        return self._row.key
+
+    @property
+    def key_source(self) -> str | None:
+        """Who says so.
+
+        ``"restore"``: the constants of the graph's restore ops; ``"save"``: those of its save ops;
+        ``"name"``: the rule for names, as no saver says; ``"tensor"``: there is no graph.
+        """
+        return self._row.key_source
+
+    @property
+    def in_checkpoint(self) -> bool:
+        """Whether there is a checkpoint that has its tensor."""
+        return self._row.stored
+
+    @property
+    def op(self) -> Operation | None:
+        """Its operation in the graph; ``None`` without a graph, and for a partitioned variable."""
+        graph = self._all.meta_graph
+        return None if graph is None else self._row.op(graph._reader)  # pyright: ignore[reportPrivateUsage]
+
+    @property
+    def initializer(self) -> Operation | None:
+        """The operation that initializes it; ``None`` where the graph does not say.
+
+        Raises:
+            NotInGraphError: the graph names one that it does not have.
+        """
+        return self._operation(self._row.initializer_name)
+
+    @property
+    def snapshot(self) -> Tensor | None:
+        """The tensor of its value; ``None`` where the graph does not say. Raises as :attr:`initializer`."""
+        return self._tensor(self._row.snapshot_name)
+
+    @property
+    def initial_value(self) -> Tensor | None:
+        """The tensor it is initialized with; ``None`` where the graph does not say. Raises as :attr:`initializer`."""
+        return self._tensor(self._row.initial_value_name)
+
+    def _operation(self, name: str | None) -> Operation | None:
+        graph = self._all.meta_graph
+        if graph is None or name is None:
+            return None
+        return graph.graph.get_operation_by_name(name.removesuffix(":0"))
+
+    def _tensor(self, name: str | None) -> Tensor | None:
+        graph = self._all.meta_graph
+        if graph is None or name is None:
+            return None
+        return graph.graph.get_tensor_by_name(name)
+
+    # What belongs together.
+
+    @property
+    def slots(self) -> dict[str, Variable]:
+        """The state that optimizers keep of it, by what it is called: ``"Adam"``, ``"Adam_1"``, ``"Momentum"``."""
+        return self._all.owned_by(self, "slot")
+
+    @property
+    def averages(self) -> dict[str, Variable]:
+        """Its moving averages, by what they are called: ``"ExponentialMovingAverage"``."""
+        return self._all.owned_by(self, "average")
+
+    @property
+    def slot_of(self) -> Variable | None:
+        """The variable that it is a slot or an average of; ``None`` if of none."""
+        owner = self._row.owner
+        return None if owner is None else self._all[owner]
+
+    @property
+    def slot_name(self) -> str | None:
+        """What it is called among the slots or averages of :attr:`slot_of`."""
+        return self._row.slot
+
+    @property
+    def parts(self) -> list[Variable]:
+        """The parts of a partitioned variable, as the graph has them; empty for any other."""
+        return [Variable(row, self._all) for row in self._row.parts]
+
+    @property
+    def part_of_whole(self) -> tuple[slice, ...] | None:
+        """Of a part: the slice of the whole that it is; ``None`` for any other."""
+        place = self._row.place
+        if place is None:
+            return None
+        return tuple(slice(start, start + size) for start, size in zip(*place, strict=True))
+
+    # The value.
+
+    @property
+    def info(self) -> TensorInfo:
+        """What the index says of its tensor. Raises as :meth:`numpy`."""
+        checkpoint, key = self._tensor_of()
+        return checkpoint.info(key)
+
+    def numpy(self, *, aligned: bool = False, verify: bool | None = None) -> npt.NDArray[Any]:
+        """Its value, as :meth:`Checkpoint.read` gives it: a view of the mapped shard where it is one piece.
+
+        Of a part it is the part: a view of rows, else a view of a copy of the whole.
+
+        Raises:
+            ValueError: there is no checkpoint, only a graph.
+            TensorNotFoundError: the checkpoint has no tensor for it.
+            CorruptionError, UnsupportedError, OSError: as :meth:`Checkpoint.read`.
+        """
+        checkpoint, key = self._tensor_of()
+        place = self.part_of_whole
+        if place is None:
+            return checkpoint.read(key, aligned=aligned, verify=verify)
+        if not place:
+            return checkpoint.read(key, aligned=aligned, verify=verify)
+        rows, *rest = place
+        return checkpoint.read(key, rows=rows, aligned=aligned, verify=verify)[:, *rest]
+
+    def _tensor_of(self) -> tuple[Checkpoint, str]:
+        checkpoint, key = self._all.checkpoint, self.key
+        if checkpoint is None:
+            raise ValueError(
+                f"variable {self.name!r} has no value: a graph alone holds none; "
+                "open the checkpoint with tensorbundle.open"
+            )
+        if key is None:
+            text = f"variable {self.name!r} is not saved in the checkpoint {checkpoint.prefix}"
+            error = TensorNotFoundError(text)
+            error.tensor = self.name
+            raise error
+        return checkpoint, key
+
+    def __repr__(self) -> str:
+        shape = "?" if self.shape is None else list(self.shape)
+        return f"<tensorbundle.Variable {self.name!r} {self.dtype} {shape} {self.kind}>"
+
+
+class Variables(Sequence[Variable]):
+    """The variables of a graph in its order, or of a checkpoint in stored order; also by name.
+
+    Made by :attr:`Checkpoint.variables` and :attr:`MetaGraph.variables`.
+    """
+
+    __slots__ = ("_by_name", "_findings", "_owned", "_variables", "checkpoint", "meta_graph")
+
+    def __init__(self, checkpoint: Checkpoint | None, meta_graph: MetaGraph | None) -> None:
+        """Joins a checkpoint and a graph.
+
+        Args:
+            checkpoint: where the values are; ``None`` for variables without values.
+            meta_graph: the graph, which need not lie beside the checkpoint; ``None`` if there is none.
+
+        Raises:
+            CorruptionError: the graph or the index is damaged.
+        """
+        self.checkpoint = checkpoint
+        self.meta_graph = meta_graph
+        rows, findings = _native.join(
+            None if checkpoint is None else checkpoint._open,  # pyright: ignore[reportPrivateUsage]
+            None if meta_graph is None else meta_graph._reader,  # pyright: ignore[reportPrivateUsage]
+        )
+        self._variables = [Variable(row, self) for row in rows]
+        self._findings = [Finding(*finding) for finding in findings]
+        self._by_name: dict[str, Variable] | None = None
+        self._owned: dict[int, list[Variable]] | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What does not fit: variables without a tensor, tensors without a variable, types and shapes that disagree.
+
+        Empty if all fits, or if one of the two is missing.
+        """
+        return list(self._findings)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """Those that the model computes with: no slots, averages, steps."""
+        return [variable for variable in self if variable.kind == "weight"]
+
+    @property
+    def trainable(self) -> list[Variable]:
+        """Those that the graph says are trained."""
+        return [variable for variable in self if variable.trainable]
+
+    def owned_by(self, owner: Variable, kind: str) -> dict[str, Variable]:
+        """The slots or averages of a variable, by what they are called."""
+        if self._owned is None:
+            self._owned = {}
+            for variable in self:
+                number = variable._row.owner  # pyright: ignore[reportPrivateUsage]
+                if number is not None:
+                    key = id(self._variables[number]._row)  # pyright: ignore[reportPrivateUsage]
+                    self._owned.setdefault(key, []).append(variable)
+        owned = self._owned.get(id(owner._row), [])  # pyright: ignore[reportPrivateUsage]
+        return {one.slot_name or one.name: one for one in owned if one.kind == kind}
+
+    def names(self) -> list[str]:
+        """Their names."""
+        return [variable.name for variable in self]
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, key: str | SupportsIndex, /) -> Variable: ...
+        @overload
+        def __getitem__(self, key: slice[Any, Any, Any], /) -> list[Variable]: ...
+
+    def __getitem__(
+        self, key: str | SupportsIndex | slice[Any, Any, Any], /
+    ) -> Variable | list[Variable]:
+        """By number, by slice, or by name (``KeyError``: there is no such variable)."""
+        if not isinstance(key, str):
+            return self._variables[key]
+        if self._by_name is None:
+            self._by_name = {variable.name: variable for variable in reversed(self._variables)}
+        return self._by_name[key]
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._variables)
+
+    def __contains__(self, key: object, /) -> bool:
+        """Is there a variable of this name; or is it one of these?"""
+        if isinstance(key, str):
+            try:
+                self[key]
+            except KeyError:
+                return False
+            return True
+        return any(key is variable for variable in self._variables)
+
+    def __repr__(self) -> str:
+        findings = f", {len(self._findings)} findings" if self._findings else ""
+        return f"<tensorbundle.Variables {len(self)}{findings}>"

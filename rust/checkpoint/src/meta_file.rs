@@ -1,0 +1,92 @@
+//! The file that holds a checkpoint's graph, and which graph of it is meant.
+//!
+//! ```text
+//! run/model.ckpt-1000        run/model.ckpt-1000.meta
+//! export/variables/variables export/saved_model.pb, or saved_model.pbtxt
+//! ```
+
+use bytes::Bytes;
+use std::path::{Path, PathBuf};
+use tensorbundle_graph::{File, MetaGraph};
+use tensorbundle_store::{Error, Result, read_file};
+use tensorbundle_wire::{Fault, shown};
+
+/// The tag of the graph that is meant to be served: the one that TensorFlow 2 writes.
+const SERVE: &[u8] = b"serve";
+
+/// The files of a SavedModel, in TensorFlow's order.
+const SAVED_MODEL: [&str; 2] = ["saved_model.pb", "saved_model.pbtxt"];
+
+/// Opens the graph in the file `path`, or in the SavedModel of that directory. `tags` says which of several is meant.
+pub fn open_meta_graph(path: &Path, mmap: bool, tags: Option<&[Vec<u8>]>) -> Result<MetaGraph> {
+    let path = file_of(path);
+    let bytes = read_file(&path, mmap)?;
+    parse_meta_graph(bytes, tags).map_err(|fault| Error::fault(&path, fault))
+}
+
+/// The file that is meant by a path to one, or to a SavedModel's directory.
+pub fn file_of(path: &Path) -> PathBuf {
+    let inside = SAVED_MODEL.iter().map(|name| path.join(name));
+    match inside.into_iter().find(|file| file.is_file()) {
+        Some(file) if path.is_dir() => file,
+        _ => path.to_owned(),
+    }
+}
+
+/// The graph in the bytes of a file.
+pub fn parse_meta_graph(bytes: Bytes, tags: Option<&[Vec<u8>]>) -> Result<MetaGraph, Fault> {
+    let file = File::parse(bytes)?;
+    let i = choose(&file, tags)?;
+    file.meta_graph(i)
+}
+
+/// The graph of these tags, in any order; without tags the only one, else the one that is to be served.
+fn choose(file: &File, tags: Option<&[Vec<u8>]>) -> Result<usize, Fault> {
+    let all = (0..file.len()).map(|i| file.tags(i)).collect::<Result<Vec<_>, _>>()?;
+    let wanted = match tags {
+        Some(tags) => tags.iter().map(Vec::as_slice).collect(),
+        None if all.len() == 1 => return Ok(0),
+        None => vec![SERVE],
+    };
+    let set = |tags: &[&[u8]]| {
+        let mut tags = tags.to_vec();
+        tags.sort_unstable();
+        tags.dedup();
+        tags.iter().map(|tag| tag.to_vec()).collect::<Vec<_>>()
+    };
+    let sets: Vec<_> =
+        all.iter().map(|tags| set(&tags.iter().map(|tag| &tag[..]).collect::<Vec<_>>())).collect();
+    let wanted_set = set(&wanted);
+    let found: Vec<_> = (0..sets.len()).filter(|&i| sets.get(i) == Some(&wanted_set)).collect();
+    let shown_set = |tags: &Vec<Vec<u8>>| {
+        format!("[{}]", tags.iter().map(|tag| shown(tag)).collect::<Vec<_>>().join(", "))
+    };
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] if all.is_empty() => Err(Fault::corrupt("SavedModel", "it holds no graph")),
+        several => {
+            let have = sets.iter().map(shown_set).collect::<Vec<_>>().join(" ");
+            let number = if several.is_empty() { "none" } else { "several" };
+            let what = format!(
+                "{number} of its {} graphs has the tags {}; there is {have}",
+                all.len(),
+                shown_set(&wanted_set)
+            );
+            Err(Fault::unsupported("SavedModel", what).advise("say with `tags` which one is meant"))
+        }
+    }
+}
+
+/// The file beside a checkpoint that holds its graph, if there is one.
+pub fn meta_beside(prefix: &Path) -> Option<PathBuf> {
+    let mut name = prefix.as_os_str().to_owned();
+    name.push(".meta");
+    let meta = PathBuf::from(name);
+    if meta.is_file() {
+        return Some(meta);
+    }
+    // export/variables/variables
+    let folder = prefix.parent().filter(|folder| folder.file_name() == prefix.file_name())?;
+    let export = folder.parent().filter(|_| folder.ends_with("variables"))?;
+    SAVED_MODEL.iter().map(|name| export.join(name)).find(|file| file.is_file())
+}

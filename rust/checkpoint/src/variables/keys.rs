@@ -1,0 +1,117 @@
+//! Which tensor a variable is restored from: what its savers say, else what its name says (FORMAT 7.5, 7.6).
+
+use super::{KeyFrom, Variable};
+use bytes::Bytes;
+use std::collections::HashMap;
+use tensorbundle_graph::{Link, Links, MetaGraph, SliceInfo, Walk};
+use tensorbundle_store::Listing;
+use tensorbundle_wire::message::Message;
+use tensorbundle_wire::schema::schema;
+
+/// The tensor that holds the graph of objects in a checkpoint of TensorFlow 2.
+pub(crate) const OBJECT_GRAPH: &[u8] = b"_CHECKPOINTABLE_OBJECT_GRAPH";
+
+/// Gives each variable its key. Of several savers the one counts whose tensor the checkpoint has, and of those the
+/// one that the file names as its own.
+pub(super) fn find(
+    graph: &MetaGraph,
+    variables: &mut [Variable],
+    listing: Option<&Listing>,
+) -> Links {
+    let links = graph.links();
+    let own = own_saver(graph);
+    let mut by_target: HashMap<u32, Vec<&Link>> = HashMap::new();
+    for link in &links.links {
+        by_target.entry(link.target).or_default().push(link);
+    }
+    let is_stored = |key: &[u8]| listing.is_some_and(|listing| listing.position(key).is_some());
+    let is_own =
+        |link: &Link| own.as_ref().is_none_or(|nodes| nodes.binary_search(&link.anchor).is_ok());
+    for variable in variables {
+        let said = variable.node.and_then(|node| by_target.get(&node));
+        let best = said
+            .into_iter()
+            .flatten()
+            .min_by_key(|link| (!is_stored(&link.key), !link.restored, !is_own(link)));
+        if let Some(link) = best {
+            variable.key = Some(link.key.clone());
+            variable.key_from = if link.restored { KeyFrom::Restore } else { KeyFrom::Save };
+            variable.restored_as = link.dtype;
+            take_part(variable, link);
+        } else {
+            // A graph that has savers says with them what is saved; others may have saved it all the same.
+            let silent = links.links.is_empty();
+            variable.key = by_name(variable).filter(|key| silent || is_stored(key));
+        }
+        variable.stored = variable.key.as_deref().is_some_and(is_stored);
+    }
+    links
+}
+
+/// A variable that a saver restores from a slice is a part, though its VariableDef may not say so.
+fn take_part(variable: &mut Variable, link: &Link) {
+    let def = variable.def.get_or_insert_default();
+    if def.slice.is_none()
+        && let Some(mut slice) = slice_of(&link.slice)
+    {
+        slice.full_name = link.key.clone();
+        variable.place = Some((slice.offset.clone(), slice.shape.clone()));
+        def.slice = Some(slice);
+    }
+}
+
+/// `10 2 0,4:0,2`: the shape of the whole, then start and length for each dimension, or `-` for all of it.
+fn slice_of(spec: &[u8]) -> Option<SliceInfo> {
+    let text = std::str::from_utf8(spec).ok()?;
+    let (dims, extents) = text.rsplit_once(' ')?;
+    let mut slice = SliceInfo::default();
+    for dim in dims.split(' ') {
+        slice.full_shape.push(dim.parse().ok()?);
+    }
+    for (extent, &dim) in extents.split(':').zip(&slice.full_shape) {
+        let (start, len) = match extent.split_once(',') {
+            Some((start, len)) => (start.parse().ok()?, len.parse().ok()?),
+            None if extent == "-" => (0, dim),
+            None => return None,
+        };
+        slice.offset.push(start);
+        slice.shape.push(len);
+    }
+    (slice.offset.len() == slice.full_shape.len()).then_some(slice)
+}
+
+/// The name of the whole, or of the variable. What is only in the local variables is not saved.
+fn by_name(variable: &Variable) -> Option<Bytes> {
+    if variable.is_local() {
+        return None;
+    }
+    let slice = variable.def.as_ref().and_then(|def| def.slice.as_ref());
+    let full = slice.map(|slice| &slice.full_name).filter(|name| !name.is_empty());
+    Some(full.unwrap_or(&variable.name).clone())
+}
+
+/// The nodes that the file's own saver runs to restore; `None` if it has none, or it is not in the graph.
+fn own_saver(graph: &MetaGraph) -> Option<Vec<u32>> {
+    let def = graph.saver_def().ok()??;
+    let def = Message::new(schema().message("tensorflow.SaverDef")?, def);
+    let restore = def.text("restore_op_name").ok()?;
+    let nodes = graph.graph();
+    let op = restore.strip_suffix(b":0").unwrap_or(&restore);
+    let i = nodes.find(op).ok()??;
+    nodes.ancestors(&[i], Walk { control: true, stop: &[] }).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slice_of;
+
+    #[test]
+    fn slices_as_savers_write_them() {
+        let slice = slice_of(b"10 2 4,3:-").unwrap();
+        assert_eq!(slice.full_shape, [10, 2]);
+        assert_eq!((slice.offset, slice.shape), (vec![4, 0], vec![3, 2]));
+        for bad in [&b""[..], b"10", b"10 2 0,4", b"10 x 0,4:-", b"10 2 0,4:0"] {
+            assert_eq!(slice_of(bad), None);
+        }
+    }
+}

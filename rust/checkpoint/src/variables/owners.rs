@@ -1,0 +1,113 @@
+//! Slots and moving averages, told apart from weights: by the ops that train, else by their names.
+
+use super::naming::{self, Kind};
+use super::{SlotOf, Variable};
+use bytes::Bytes;
+use std::collections::HashMap;
+
+/// What the optimizer's ops say: `slots` and `by_node` are of the parts, `moved` says which variable each is of.
+pub(super) fn by_graph(
+    variables: &mut [Variable],
+    slots: &[SlotOf],
+    by_node: &HashMap<u32, usize>,
+    moved: &[usize],
+) {
+    for (slot, part) in slots.iter().zip(0..) {
+        let Some((node, role)) = slot else {
+            continue;
+        };
+        let whole = |part: usize| moved.get(part).copied();
+        let owner = by_node.get(node).and_then(|&part| whole(part));
+        let (Some(owner), Some(i)) = (owner, whole(part)) else {
+            continue;
+        };
+        if owner == i {
+            continue;
+        }
+        let name = variables.get(owner).map(|owner| owner.name.clone()).unwrap_or_default();
+        if let Some(variable) = variables.get_mut(i) {
+            variable.kind = Kind::Slot;
+            variable.owner = Some(owner);
+            // Its own name says more than what the op calls it.
+            variable.slot = match behind(&variable.name, &name) {
+                Some(slot) => variable.name.slice_ref(slot),
+                None => role.clone(),
+            };
+        }
+    }
+}
+
+/// What stands behind the owner's name, which may itself stand behind scopes.
+fn behind<'a>(name: &'a [u8], owner: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = name;
+    for _ in 0..MAX_SCOPES {
+        if let Some(slot) = rest.strip_prefix(owner).and_then(|rest| rest.strip_prefix(b"/")) {
+            return Some(slot).filter(|slot| !slot.is_empty());
+        }
+        let slash = rest.iter().position(|&byte| byte == b'/')?;
+        rest = rest.get(slash + 1..)?;
+    }
+    None
+}
+
+/// What the names say, of those of which nothing is known yet.
+pub(super) fn by_name(variables: &mut [Variable]) {
+    let names: HashMap<Bytes, usize> =
+        variables.iter().zip(0..).map(|(variable, i)| (variable.name.clone(), i)).collect();
+    for i in 0..variables.len() {
+        let Some(variable) = variables.get(i) else {
+            continue;
+        };
+        if variable.kind != Kind::Weight {
+            continue;
+        }
+        let name = variable.name.clone();
+        let found = naming::owned(&name)
+            .map(|owned| (find(&names, owned.owner, i), owned))
+            .filter(|(owner, owned)| owner.is_some() || owned.sure);
+        let (kind, owner, slot) = match found {
+            Some((owner, owned)) => (owned.kind, owner, owned.slot),
+            None => match copy_of(variables, &names, i) {
+                Some((owner, slot)) => (Kind::Slot, Some(owner), slot),
+                None => (naming::kind_of(&name), None, &[][..]),
+            },
+        };
+        let slot = Bytes::copy_from_slice(slot);
+        if let Some(variable) = variables.get_mut(i) {
+            let is_step = variable.is_in(b"global_step");
+            variable.kind = if is_step { Kind::Step } else { kind };
+            (variable.owner, variable.slot) = (owner, slot);
+        }
+    }
+}
+
+/// The variable of this name, or of what is left of it without its first scopes.
+fn find(names: &HashMap<Bytes, usize>, wanted: &[u8], not: usize) -> Option<usize> {
+    let mut rest = wanted;
+    // A name has so many scopes at most as it is long: hostile ones are cut off.
+    for _ in 0..MAX_SCOPES {
+        if let Some(&i) = names.get(rest).filter(|&&i| i != not) {
+            return Some(i);
+        }
+        let slash = rest.iter().position(|&byte| byte == b'/')?;
+        rest = rest.get(slash + 1..)?;
+    }
+    None
+}
+
+/// Scopes that may stand before the name of the variable that a slot is of. Real ones are fewer than ten.
+const MAX_SCOPES: usize = 100;
+
+/// A variable that is not trained and lies right below another of its type and shape is a slot of it.
+fn copy_of<'a>(
+    variables: &'a [Variable],
+    names: &HashMap<Bytes, usize>,
+    i: usize,
+) -> Option<(usize, &'a [u8])> {
+    let variable = variables.get(i).filter(|variable| variable.trainable != Some(true))?;
+    let slash = variable.name.iter().rposition(|&byte| byte == b'/')?;
+    let owner = *names.get(variable.name.get(..slash)?)?;
+    let other = variables.get(owner)?;
+    let same = other.shape == variable.shape && other.dtype == variable.dtype;
+    (same && variable.shape.is_some()).then_some((owner, variable.name.get(slash + 1..)?))
+}

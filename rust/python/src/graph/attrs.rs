@@ -1,0 +1,192 @@
+//! Values of attributes as Python objects.
+
+use super::Place;
+use crate::buffer::TensorBuffer;
+use crate::dtypes;
+use crate::names::Name;
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use tensorbundle_graph::{Attr, Func, List, PartialShape};
+use tensorbundle_wire::bundle::ByteOrder;
+use tensorbundle_wire::tensor_proto::{Elements, decode};
+use tensorbundle_wire::{Fault, limits};
+
+/// A function that an attribute names, with the attributes it is to be called with.
+#[pyclass(frozen, module = "tensorbundle._native")]
+pub(crate) struct FunctionRef {
+    name: Py<PyString>,
+    attrs: Py<PyDict>,
+}
+
+#[pymethods]
+impl FunctionRef {
+    /// The function's name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.name.bind(py).clone()
+    }
+
+    /// The attributes that stand with it, by name.
+    #[getter]
+    fn attrs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.attrs.bind(py).copy()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("FunctionRef({})", self.name.bind(py).repr()?))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Self>() else {
+            return Ok(false);
+        };
+        let other = other.get();
+        Ok(self.name.bind(py).as_any().eq(other.name.bind(py))?
+            && self.attrs.bind(py).as_any().eq(other.attrs.bind(py))?)
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.name.bind(py).hash()
+    }
+}
+
+/// An attribute that a function leaves to its caller.
+#[pyclass(frozen, eq, hash, module = "tensorbundle._native")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct AttrPlaceholder {
+    name: Bytes,
+}
+
+#[pymethods]
+impl AttrPlaceholder {
+    /// The name of the caller's attribute.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        Name(&self.name).into_pyobject(py)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("AttrPlaceholder({})", self.name(py)?.repr()?))
+    }
+}
+
+/// A shape: a tuple, with `None` for a dimension that is not known; `None` where not even the rank is.
+pub(crate) fn shape<'py>(py: Python<'py>, shape: &PartialShape) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match shape {
+        Some(dims) => PyTuple::new(py, dims)?.into_any(),
+        None => py.None().into_bound(py),
+    })
+}
+
+/// A serialized TensorProto as an array. Its elements are a view of the file wherever it has them as they are.
+pub(crate) fn array<'py>(
+    py: Python<'py>,
+    place: &Place,
+    tensor: &Bytes,
+) -> PyResult<Bound<'py, PyAny>> {
+    let value = decode(tensor).map_err(|fault| place.raise(py, fault))?;
+    let list = |list: &[Bytes]| -> PyResult<Bound<'py, PyAny>> {
+        Ok(PyList::new(py, list.iter().map(|bytes| PyBytes::new(py, bytes)))?.into_any())
+    };
+    let raw = |bytes| Ok::<_, PyErr>(Bound::new(py, TensorBuffer(bytes))?.into_any());
+    let (elements, splat) = match value.elements {
+        Elements::Raw(bytes) => (raw(bytes)?, false),
+        Elements::List(strings) => (list(&strings)?, false),
+        Elements::Splat(bytes) => (raw(bytes)?, true),
+        Elements::SplatList(bytes) => (list(&[bytes])?, true),
+    };
+    let dtype = dtypes::numpy_dtype(py, value.dtype, ByteOrder::Little)?;
+    let shape = PyTuple::new(py, value.shape.dims())?;
+    py.import("tensorbundle._arrays")?.call_method1("array", (elements, dtype, shape, splat))
+}
+
+/// An attribute's value.
+pub(crate) fn to_python<'py>(
+    py: Python<'py>,
+    place: &Place,
+    attr: &Attr,
+) -> PyResult<Bound<'py, PyAny>> {
+    value(py, place, attr, 0)
+}
+
+fn value<'py>(
+    py: Python<'py>,
+    place: &Place,
+    attr: &Attr,
+    depth: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match attr {
+        Attr::None => PyList::empty(py).into_any(), // as TensorFlow's get_attr has it
+        Attr::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
+        Attr::Int(int) => PyInt::new(py, *int).into_any(),
+        Attr::Float(float) => PyFloat::new(py, f64::from(*float)).into_any(),
+        Attr::Bool(flag) => PyBool::new(py, *flag).to_owned().into_any(),
+        Attr::Type(dtype) => dtypes::dtype(py, *dtype)?,
+        Attr::Shape(dims) => shape(py, dims)?,
+        Attr::Tensor(tensor) => array(py, place, tensor)?,
+        Attr::Placeholder(name) => {
+            Bound::new(py, AttrPlaceholder { name: name.clone() })?.into_any()
+        }
+        Attr::Func(func) => function(py, place, func, depth)?,
+        Attr::List(list) => elements(py, place, list, depth)?.into_any(),
+    })
+}
+
+fn elements<'py>(
+    py: Python<'py>,
+    place: &Place,
+    list: &List,
+    depth: usize,
+) -> PyResult<Bound<'py, PyList>> {
+    let out = match list {
+        List::Empty => PyList::empty(py),
+        List::Bytes(list) => PyList::new(py, list.iter().map(|bytes| PyBytes::new(py, bytes)))?,
+        List::Ints(list) => PyList::new(py, list)?,
+        List::Floats(list) => PyList::new(py, list.iter().map(|&float| f64::from(float)))?,
+        List::Bools(list) => PyList::new(py, list)?,
+        List::Types(_) | List::Shapes(_) | List::Tensors(_) | List::Funcs(_) => PyList::empty(py),
+    };
+    match list {
+        List::Types(list) => {
+            for dtype in list {
+                out.append(dtypes::dtype(py, *dtype)?)?;
+            }
+        }
+        List::Shapes(list) => {
+            for dims in list {
+                out.append(shape(py, dims)?)?;
+            }
+        }
+        List::Tensors(list) => {
+            for tensor in list {
+                out.append(array(py, place, tensor)?)?;
+            }
+        }
+        List::Funcs(list) => {
+            for func in list {
+                out.append(function(py, place, func, depth)?)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(out)
+}
+
+fn function<'py>(
+    py: Python<'py>,
+    place: &Place,
+    func: &Func,
+    depth: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    if depth > limits::MAX_MESSAGE_DEPTH {
+        let what = format!("functions nest deeper than {}", limits::MAX_MESSAGE_DEPTH);
+        return Err(place.raise(py, Fault::corrupt("attribute", what)));
+    }
+    let attrs = PyDict::new(py);
+    for (name, attr) in func.attrs().map_err(|fault| place.raise(py, fault))? {
+        attrs.set_item(Name(&name), value(py, place, &attr, depth + 1)?)?;
+    }
+    let name = Name(&func.name).into_pyobject(py)?.unbind();
+    Ok(Bound::new(py, FunctionRef { name, attrs: attrs.unbind() })?.into_any())
+}

@@ -1,0 +1,124 @@
+//! Graphs as Python sees them: operations and tensors are a number and a reference to their graph.
+
+mod attrs;
+mod collections;
+mod element;
+mod function;
+mod known;
+mod operation;
+mod reader;
+mod scope;
+mod view;
+
+pub(crate) use attrs::{AttrPlaceholder, FunctionRef, shape as attrs_shape};
+pub(crate) use function::Function;
+pub(crate) use known::{tensorflow_op, tensorflow_versions};
+pub(crate) use operation::{Operation, Tensor};
+pub(crate) use reader::MetaGraphReader;
+pub(crate) use scope::Scope;
+pub(crate) use view::Graph;
+
+use crate::errors;
+use crate::message::Message;
+use pyo3::prelude::*;
+use std::path::Path;
+use std::sync::Arc;
+use tensorbundle_graph as core;
+use tensorbundle_store::Error;
+use tensorbundle_wire::Fault;
+use tensorbundle_wire::message::Message as Wire;
+use tensorbundle_wire::schema::schema;
+
+/// A file's graph, shared by all that refers to it.
+pub(crate) struct Shared {
+    pub(crate) meta: core::MetaGraph,
+    pub(crate) path: Option<Arc<Path>>,
+}
+
+impl Shared {
+    /// The exception of a fault in this file.
+    pub(crate) fn raise(&self, py: Python<'_>, fault: Fault) -> PyErr {
+        let error = match &self.path {
+            Some(path) => Error::fault(path, fault),
+            None => Error::from(fault),
+        };
+        errors::to_python(py, error)
+    }
+}
+
+/// The graph of a file, or the body of one of its functions.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) function: Option<u32>,
+}
+
+impl Place {
+    /// The graph itself.
+    pub(crate) fn graph(&self, py: Python<'_>) -> PyResult<core::Graph<'_>> {
+        // The body of a function was gone over when its place was made, and is kept.
+        self.shared.meta.graph_of(self.function).map_err(|fault| self.raise(py, fault))
+    }
+
+    pub(crate) fn raise(&self, py: Python<'_>, fault: Fault) -> PyErr {
+        self.shared.raise(py, fault)
+    }
+
+    /// Runs what takes time without the GIL.
+    pub(crate) fn detached<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(core::Graph<'_>) -> tensorbundle_wire::Result<T> + Send,
+    ) -> PyResult<T> {
+        let done = py.detach(|| self.shared.meta.graph_of(self.function).and_then(work));
+        done.map_err(|fault| self.raise(py, fault))
+    }
+
+    /// A message of this file, as the core sees it.
+    pub(crate) fn wire(&self, name: &str, bytes: bytes::Bytes) -> tensorbundle_wire::Result<Wire> {
+        let ty = schema().message(name);
+        let missing = || Fault::unsupported("schema", format!("there is no message {name}"));
+        Ok(Wire::new(ty.ok_or_else(missing)?, bytes))
+    }
+
+    /// A message of this file.
+    pub(crate) fn message(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        bytes: bytes::Bytes,
+    ) -> PyResult<Message> {
+        let wire = self.wire(name, bytes).map_err(|fault| self.raise(py, fault))?;
+        Ok(Message::new(wire, self.shared.path.clone()))
+    }
+
+    pub(crate) fn operation(&self, i: u32) -> Operation {
+        Operation { place: self.clone(), i }
+    }
+
+    pub(crate) fn tensor(&self, i: u32, port: u32) -> Tensor {
+        Tensor { place: self.clone(), i, port }
+    }
+
+    pub(crate) fn operations<'py>(
+        &self,
+        py: Python<'py>,
+        numbers: impl IntoIterator<Item = u32, IntoIter: ExactSizeIterator>,
+    ) -> PyResult<Bound<'py, pyo3::types::PyList>> {
+        pyo3::types::PyList::new(py, numbers.into_iter().map(|i| self.operation(i)))
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared) && self.function == other.function
+    }
+}
+
+impl Eq for Place {}
+
+impl std::hash::Hash for Place {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (Arc::as_ptr(&self.shared).addr(), self.function).hash(state);
+    }
+}

@@ -1,0 +1,509 @@
+//! The vocabulary of `tf.Graph`, read-only, and what it lacks.
+
+use super::element::{Element, find};
+use super::operation::number_of;
+use super::{Function, Operation, Place, Scope, Tensor, collections};
+use crate::buffer::TensorBuffer;
+use crate::names::Name;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use tensorbundle_graph::{Graph as Core, MISSING, Walk, known};
+use tensorbundle_wire::Fault;
+
+/// A graph, or the body of a function.
+#[pyclass(frozen, eq, hash, module = "tensorbundle._native")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Graph(pub(crate) Place);
+
+const PLACEHOLDERS: [&[u8]; 3] = [b"Placeholder", b"PlaceholderV2", b"PlaceholderWithDefault"];
+
+/// Constants: their values are in the file.
+fn is_constant(op: &[u8]) -> bool {
+    matches!(op, b"Const" | b"HostConst")
+}
+
+/// What nobody takes the output of, though it is no result: state, feeds and what changes state.
+fn is_no_result(op: &[u8]) -> bool {
+    const OPS: [&[u8]; 10] = [
+        b"Const",
+        b"HostConst",
+        b"VarHandleOp",
+        b"VariableV2",
+        b"Variable",
+        b"ReadVariableOp",
+        b"VarIsInitializedOp",
+        b"IsVariableInitialized",
+        b"ShardedFilename",
+        b"MergeV2Checkpoints",
+    ];
+    let starts = |prefix: &&[u8]| op.starts_with(prefix);
+    OPS.contains(&op)
+        || PLACEHOLDERS.contains(&op)
+        || [&b"Assign"[..], b"Restore", b"Save", b"Scatter", b"ResourceScatter"].iter().any(starts)
+        || [&b"Apply"[..], b"SparseApply", b"ResourceApply", b"ResourceSparseApply"]
+            .iter()
+            .any(starts)
+}
+
+impl Graph {
+    fn numbers(&self, given: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+        let one = given.is_instance_of::<PyString>()
+            || given.is_instance_of::<Operation>()
+            || given.is_instance_of::<Tensor>();
+        if one {
+            return Ok(vec![number_of(&self.0, given)?]);
+        }
+        given.try_iter()?.map(|item| number_of(&self.0, &item?)).collect()
+    }
+
+    fn maybe(&self, given: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u32>> {
+        given.map_or(Ok(Vec::new()), |given| self.numbers(given))
+    }
+
+    /// Operations that a core function finds, in the order of the file, arguments behind.
+    fn found<'py>(
+        &self,
+        py: Python<'py>,
+        work: impl FnOnce(Core<'_>) -> tensorbundle_wire::Result<Vec<u32>> + Send,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let found = self.0.detached(py, work)?;
+        self.0.operations(py, found)
+    }
+
+    /// Every place that has nodes: this graph, and, asked of the whole graph, the functions.
+    fn places(&self, functions: bool) -> Vec<Place> {
+        let len = self.0.shared.meta.library().len() as u32;
+        let below = if functions && self.0.function.is_none() { 0..len } else { 0..0 };
+        let below = below.map(|i| Place { shared: self.0.shared.clone(), function: Some(i) });
+        std::iter::once(self.0.clone()).chain(below).collect()
+    }
+}
+
+#[pymethods]
+impl Graph {
+    // The vocabulary of tf.Graph.
+
+    /// All operations, in the order of the file.
+    fn get_operations<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let len = self.0.graph(py)?.body().len() as u32;
+        self.0.operations(py, 0..len)
+    }
+
+    /// The operation of this name.
+    fn get_operation_by_name(&self, name: &Bound<'_, PyAny>) -> PyResult<Operation> {
+        let name = named(name, "an operation")?;
+        match find(&self.0, name, false, true)? {
+            Element::Operation(i) | Element::Tensor(i, _) => Ok(self.0.operation(i)),
+        }
+    }
+
+    /// The tensor of this name, `operation:number`.
+    fn get_tensor_by_name(&self, name: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+        let name = named(name, "a tensor")?;
+        match find(&self.0, name, true, false)? {
+            Element::Tensor(i, port) => Ok(self.0.tensor(i, port)),
+            Element::Operation(i) => Ok(self.0.tensor(i, 0)),
+        }
+    }
+
+    /// The operation or tensor that `obj` names, or is.
+    #[pyo3(signature = (obj, allow_tensor = true, allow_operation = true))]
+    fn as_graph_element<'py>(
+        &self,
+        py: Python<'py>,
+        obj: &Bound<'py, PyAny>,
+        allow_tensor: bool,
+        allow_operation: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if !allow_tensor && !allow_operation {
+            return Err(PyValueError::new_err("neither tensors nor operations are allowed"));
+        }
+        match find(&self.0, obj, allow_tensor, allow_operation)? {
+            Element::Operation(i) => Ok(Bound::new(py, self.0.operation(i))?.into_any()),
+            Element::Tensor(i, port) => Ok(Bound::new(py, self.0.tensor(i, port))?.into_any()),
+        }
+    }
+
+    /// The items of a collection, those whose name begins with a match of `scope`.
+    #[pyo3(signature = (key, scope = None))]
+    fn get_collection<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyString>,
+        scope: Option<&Bound<'py, PyString>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        collections::items(py, &self.0, key, scope)
+    }
+
+    /// The keys of all collections.
+    fn get_all_collection_keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let found = match self.0.function {
+            Some(_) => Vec::new(),
+            None => self.0.shared.meta.collections().map_err(|fault| self.0.raise(py, fault))?,
+        };
+        PyList::new(py, found.iter().map(|(key, _)| Name(key)).collect::<Vec<_>>())
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(self.0.graph(py)?.body().len())
+    }
+
+    /// Is there an operation or tensor of this name, or is it one of this graph?
+    fn __contains__(&self, py: Python<'_>, element: &Bound<'_, PyAny>) -> PyResult<bool> {
+        if let Ok(operation) = element.cast::<Operation>() {
+            return Ok(operation.get().place == self.0);
+        }
+        if let Ok(tensor) = element.cast::<Tensor>() {
+            return Ok(tensor.get().place == self.0);
+        }
+        let Ok(name) = element.cast::<PyString>() else {
+            return Ok(false);
+        };
+        let Some(bytes) = crate::names::from_python(name)? else {
+            return Ok(false);
+        };
+        self.0.detached(py, |graph| {
+            Ok(if bytes.contains(&b':') {
+                graph.tensor(&bytes)?.is_ok()
+            } else {
+                graph.find(&bytes)?.is_some()
+            })
+        })
+    }
+
+    // What tf.Graph lacks.
+
+    /// The name of the function it is the body of; `None` for the graph.
+    #[getter]
+    fn function_name<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        let library = self.0.shared.meta.library();
+        self.0.function.map(|i| Name(library.name(i)).into_pyobject(py)).transpose()
+    }
+
+    /// The functions of the library, by name.
+    #[getter]
+    fn functions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let library = self.0.shared.meta.library();
+        if let Some(&(first, next)) = library.duplicates().first() {
+            let what = format!("functions {first} and {next} have the same name");
+            let name = tensorbundle_wire::shown(library.name(first));
+            return Err(self.0.raise(py, Fault::corrupt(format!("function {name}"), what)));
+        }
+        let all = PyDict::new(py);
+        for i in 0..library.len() as u32 {
+            all.set_item(Name(library.name(i)), Function::new(&self.0.shared, i))?;
+        }
+        Ok(all)
+    }
+
+    /// How many nodes there are of each op, the most frequent first.
+    #[pyo3(signature = (functions = false))]
+    fn op_counts<'py>(&self, py: Python<'py>, functions: bool) -> PyResult<Bound<'py, PyDict>> {
+        let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        for place in self.places(functions) {
+            for (op, count) in place.graph(py)?.body().ops() {
+                match counts.get_mut(op) {
+                    Some(sum) => *sum += u64::from(count),
+                    None => {
+                        counts.insert(op.to_owned(), u64::from(count));
+                    }
+                }
+            }
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        let all = PyDict::new(py);
+        for (op, count) in counts {
+            all.set_item(Name(&op), count)?;
+        }
+        Ok(all)
+    }
+
+    /// The operations that are fed.
+    #[getter]
+    fn placeholders<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.found(py, |graph| Ok(graph.body().nodes_of(|op| PLACEHOLDERS.contains(&op))))
+    }
+
+    /// The tensors that look like results: nobody takes them, and they are neither state nor a change of it.
+    #[getter]
+    fn outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let found = self.0.detached(py, |graph| {
+            let edges = graph.edges()?;
+            let candidates = graph.body().nodes_of(|op| !is_no_result(op));
+            let saves = graph.body().nodes_of(|op| op.starts_with(b"Save"));
+            let saved = graph.descendants(&saves, Walk { control: true, stop: &[] })?;
+            let mut found = Vec::new();
+            for i in candidates {
+                if edges.users(i).is_empty() && saved.binary_search(&i).is_err() {
+                    let ports = graph.all_ports(i)?;
+                    found.extend((0..ports.len()).map(|port| (i, port)));
+                }
+            }
+            Ok(found)
+        })?;
+        PyList::new(py, found.into_iter().map(|(i, port)| self.0.tensor(i, port)))
+    }
+
+    /// The nodes of each op that no TensorFlow has, in functions too, by the op's name.
+    #[getter]
+    fn custom_ops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let library = self.0.shared.meta.library();
+        let all = PyDict::new(py);
+        for place in self.places(true) {
+            let nodes = place.detached(py, |graph| {
+                let custom = |op: &[u8]| known::find(op).is_none() && library.is_none(op);
+                Ok(graph.body().nodes_of(custom))
+            })?;
+            for i in nodes {
+                let op = Name(place.graph(py)?.body().op(i)).into_pyobject(py)?;
+                let list = match all.get_item(&op)? {
+                    Some(list) => list.cast_into::<PyList>()?,
+                    None => {
+                        let list = PyList::empty(py);
+                        all.set_item(&op, &list)?;
+                        list
+                    }
+                };
+                list.append(place.operation(i))?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The constants, in functions too, the largest first.
+    fn constants<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let mut all = Vec::new();
+        for place in self.places(true) {
+            let nodes = place.detached(py, |graph| {
+                let body = graph.body();
+                let nodes = body.nodes_of(is_constant);
+                Ok(nodes.into_iter().map(|i| (body.node_len(i), i)).collect::<Vec<_>>())
+            })?;
+            all.extend(nodes.into_iter().map(|(len, i)| (len, place.operation(i))));
+        }
+        all.sort_by_key(|&(len, _)| std::cmp::Reverse(len));
+        PyList::new(py, all.into_iter().map(|(_, operation)| operation).collect::<Vec<_>>())
+    }
+
+    /// What `elements` depend on, they themselves included.
+    #[pyo3(signature = (elements, *, control = true, stop = None))]
+    fn ancestors<'py>(
+        &self,
+        py: Python<'py>,
+        elements: &Bound<'py, PyAny>,
+        control: bool,
+        stop: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let (from, stop) = (self.numbers(elements)?, self.maybe(stop)?);
+        self.found(py, |graph| graph.ancestors(&from, Walk { control, stop: &stop }))
+    }
+
+    /// What depends on `elements`, they themselves included.
+    #[pyo3(signature = (elements, *, control = true, stop = None))]
+    fn descendants<'py>(
+        &self,
+        py: Python<'py>,
+        elements: &Bound<'py, PyAny>,
+        control: bool,
+        stop: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let (from, stop) = (self.numbers(elements)?, self.maybe(stop)?);
+        self.found(py, |graph| graph.descendants(&from, Walk { control, stop: &stop }))
+    }
+
+    /// What lies on the ways from `sources` to `sinks`, both included.
+    #[pyo3(signature = (sources, sinks, *, control = true))]
+    fn between<'py>(
+        &self,
+        py: Python<'py>,
+        sources: &Bound<'py, PyAny>,
+        sinks: &Bound<'py, PyAny>,
+        control: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let (from, to) = (self.numbers(sources)?, self.numbers(sinks)?);
+        self.found(py, |graph| graph.between(&from, &to, control))
+    }
+
+    /// The name scopes as a tree: its root.
+    fn scopes(&self, py: Python<'_>) -> PyResult<Scope> {
+        Scope::root(py, &self.0)
+    }
+
+    /// The graph, or what `outputs` need of it, as a serialized GraphDef.
+    #[pyo3(signature = (outputs = None, *, inputs = None))]
+    fn to_graph_def_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        outputs: Option<&Bound<'py, PyAny>>,
+        inputs: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        if self.0.function.is_some() {
+            return Err(PyValueError::new_err("the body of a function is no GraphDef"));
+        }
+        let meta = &self.0.shared.meta;
+        let Some(outputs) = outputs else {
+            return Ok(PyBytes::new(py, &py.detach(|| meta.graph_def())));
+        };
+        let (outputs, stop) = (self.numbers(outputs)?, self.maybe(inputs)?);
+        let bytes = self.0.detached(py, |graph| {
+            meta.graph_def_of(&graph.ancestors(&outputs, Walk { control: true, stop: &stop })?)
+        })?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The graph, or some operations of it, in the DOT language.
+    #[pyo3(signature = (operations = None))]
+    fn to_dot(&self, py: Python<'_>, operations: Option<&Bound<'_, PyAny>>) -> PyResult<String> {
+        let chosen = operations.map(|given| self.numbers(given)).transpose()?;
+        self.0.detached(py, |graph| dot(graph, chosen))
+    }
+
+    /// Names, ops and edges of all nodes, as arrays.
+    fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let Columns { starts, names, numbers, edges } = self.0.detached(py, Columns::of)?;
+        let buffer = |bytes: Vec<u8>| Bound::new(py, TensorBuffer(bytes.into()));
+        let ops = self.0.graph(py)?.body().ops().map(|(op, _)| Name(op));
+        let ops = PyTuple::new(py, ops.collect::<Vec<_>>())?;
+        let edges = edges.map(buffer).into_iter().collect::<PyResult<Vec<_>>>()?;
+        let edges = PyTuple::new(py, edges)?;
+        let arguments = (ops, buffer(numbers)?, buffer(starts)?, buffer(names)?, edges);
+        py.import("tensorbundle._columns")?.call_method1("GraphColumns", arguments)
+    }
+
+    /// What is wrong with the graph, as far as its nodes, functions and inputs go: a sentence each.
+    fn problems(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let mut all = Vec::new();
+        for place in self.places(true) {
+            match place.detached(py, problems) {
+                Ok(found) => all.extend(found),
+                Err(error) => all.push(error.value(py).str()?.to_string()),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The version of graphs that its producer wrote; 0 if the file does not say.
+    #[getter]
+    fn producer(&self) -> i32 {
+        self.0.shared.meta.producer()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let nodes = self.0.graph(py)?.body().len();
+        Ok(match self.function_name(py)? {
+            Some(name) => {
+                format!("<tensorbundle.Graph of function {} {nodes} nodes>", name.repr()?)
+            }
+            None => format!("<tensorbundle.Graph {nodes} nodes>"),
+        })
+    }
+}
+
+/// Columns of a graph, as bytes.
+struct Columns {
+    /// Where each name begins.
+    starts: Vec<u8>,
+    names: Vec<u8>,
+    /// The number of each node's op.
+    numbers: Vec<u8>,
+    /// Of each edge: where it leads, where it comes from, which output that is.
+    edges: [Vec<u8>; 3],
+}
+
+impl Columns {
+    fn of(graph: Core<'_>) -> tensorbundle_wire::Result<Self> {
+        let body = graph.body();
+        let room = |bytes| tensorbundle_wire::with_capacity(bytes, "graph");
+        let (mut starts, mut numbers) = (room(body.len() * 8 + 8)?, room(body.len() * 4)?);
+        let mut names = Vec::new();
+        starts.extend(0_i64.to_ne_bytes());
+        for i in 0..body.len() as u32 {
+            names.extend_from_slice(body.name(i));
+            starts.extend((names.len() as i64).to_ne_bytes());
+            numbers.extend(body.op_number(i).unwrap_or_default().to_ne_bytes());
+        }
+        let edges = graph.edges()?;
+        let len = edges.len() * 4;
+        let (mut to, mut from, mut port) = (room(len)?, room(len)?, room(len)?);
+        for i in 0..body.len() as u32 {
+            for edge in edges.inputs(i) {
+                to.extend(i.to_ne_bytes());
+                // -1 where the input names nothing that there is.
+                from.extend((if edge.src == MISSING { -1 } else { edge.src as i32 }).to_ne_bytes());
+                port.extend(edge.port.to_ne_bytes());
+            }
+        }
+        Ok(Self { starts, names, numbers, edges: [to, from, port] })
+    }
+}
+
+fn named<'a, 'py>(name: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyAny>> {
+    if name.is_instance_of::<PyString>() {
+        return Ok(name);
+    }
+    let class = name.get_type().name()?;
+    let text = format!("the name of {what} is a str, not a {class}");
+    Err(pyo3::exceptions::PyTypeError::new_err(text))
+}
+
+fn problems(graph: Core<'_>) -> tensorbundle_wire::Result<Vec<String>> {
+    let body = graph.body();
+    let mut found = Vec::new();
+    if graph.function().is_none() {
+        let library = graph.meta().library();
+        for &(first, _) in library.duplicates() {
+            let name = tensorbundle_wire::shown(library.name(first));
+            found.push(format!("function {name}: several functions have this name"));
+        }
+    }
+    for &(first, _) in body.duplicates() {
+        if let Err(fault) = graph.find(body.name(first)) {
+            found.push(fault.to_string());
+        }
+    }
+    let edges = graph.edges()?;
+    for i in 0..body.len() as u32 {
+        if edges.inputs(i).iter().any(|edge| edge.src == MISSING)
+            && let Err(fault) = graph.inputs(i)
+        {
+            found.push(fault.to_string());
+        }
+    }
+    Ok(found)
+}
+
+fn dot(graph: Core<'_>, chosen: Option<Vec<u32>>) -> tensorbundle_wire::Result<String> {
+    let body = graph.body();
+    let mut chosen = chosen.unwrap_or_else(|| (0..body.len() as u32).collect());
+    chosen.sort_unstable();
+    chosen.dedup();
+    let quoted = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).replace('\\', "\\\\").replace('"', "\\\"");
+        text.replace(char::is_control, "?")
+    };
+    let mut out = String::from("digraph {\n  rankdir=BT;\n  node [shape=box];\n");
+    for &i in &chosen {
+        let (name, op) = (quoted(body.name(i)), quoted(body.op(i)));
+        let _ = writeln!(out, "  n{i} [label=\"{name}\\n{op}\"];");
+    }
+    for &i in &chosen {
+        for edge in graph.inputs(i)? {
+            if chosen.binary_search(&edge.src).is_err() {
+                continue;
+            }
+            let _ = match edge.port {
+                0 => writeln!(out, "  n{} -> n{i};", edge.src),
+                port if port > 0 => {
+                    writeln!(out, "  n{} -> n{i} [taillabel=\"{port}\"];", edge.src)
+                }
+                _ => writeln!(out, "  n{} -> n{i} [style=dashed];", edge.src),
+            };
+        }
+    }
+    out.push_str("}\n");
+    Ok(out)
+}
