@@ -25,6 +25,7 @@ import numpy as np
 
 _CHUNK = 8 << 20
 _SMAPS = Path("/proc/self/smaps_rollup")
+_HOLD = Path(__file__).with_name("hold.py")
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,12 @@ def anonymous_bytes() -> int:
         if line.startswith("Anonymous:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"{_SMAPS} has no line 'Anonymous:'")
+
+
+def added_memory(what: str, reader: str, path: str | Path, runs: int) -> Samples:
+    """The anonymous memory that `hold.py` adds, in a process of its own for every run."""
+    command = [sys.executable, str(_HOLD), what, reader, str(path)]
+    return Samples(tuple(float(output(command)) for _ in range(runs)))
 
 
 def say(text: str) -> None:

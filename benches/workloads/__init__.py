@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from workload import Workload
-from workloads import big, imports, many, sliced
+from workloads import big, imports, many, meta, sliced
 
 # `import` runs first: nothing else has filled this process yet.
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload
-    for workload in (imports.WORKLOAD, many.WORKLOAD, big.WORKLOAD, sliced.WORKLOAD)
+    for workload in (
+        imports.WORKLOAD,
+        many.WORKLOAD,
+        big.WORKLOAD,
+        sliced.WORKLOAD,
+        meta.WORKLOAD,
+    )
 }

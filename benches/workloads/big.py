@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import tensorbundle as tb
-from harness import Samples, Side, alternate, output, tensorflow
+from harness import Side, added_memory, alternate, tensorflow
 from report import Row, times, under
 from workload import Parameters, Workload
 
@@ -23,7 +22,6 @@ _DISTINCT = 16
 _QUARTER = _TENSORS // 4
 _ROUNDS = 11
 _ROUNDS_TENSORFLOW = 3
-_HOLD = Path(__file__).parents[1] / "hold.py"
 
 
 def parameters(size: float) -> Parameters:
@@ -130,18 +128,13 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
         Row(
             _NAME,
             f"hold and sum every tensor, {size}: anonymous memory added",
-            _added_memory("tensorbundle", prefix, runs=3),
+            added_memory("tensors", "tensorbundle", prefix, runs=3),
             "TensorFlow",
-            _added_memory("tensorflow", prefix, runs=1),
+            added_memory("tensors", "tensorflow", prefix, runs=1),
             under(20 << 20, "B"),
             unit="B",
         ),
     ]
-
-
-def _added_memory(reader: str, prefix: str, runs: int) -> Samples:
-    command = [sys.executable, str(_HOLD), reader, prefix]
-    return Samples(tuple(float(output(command)) for _ in range(runs)))
 
 
 WORKLOAD = Workload(_NAME, parameters, make, measure)
