@@ -14,7 +14,7 @@ import os
 import sys
 
 import tensorbundle
-from tensorbundle.cli import _cat, _info, _ls, _text
+from tensorbundle.cli import _cat, _graph, _info, _ls, _text
 from tensorbundle.errors import CheckpointError
 
 TYPE_CHECKING = False  # typing itself is not worth its import time here
@@ -27,7 +27,7 @@ ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-COMMANDS = (_ls, _info, _cat)
+COMMANDS = (_ls, _info, _cat, _graph)
 
 
 def run() -> int:

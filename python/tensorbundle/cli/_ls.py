@@ -6,11 +6,11 @@ import argparse
 import sys
 
 import tensorbundle
-from tensorbundle.cli import _text
+from tensorbundle.cli import _patterns, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tensorbundle import TensorInfo
 
@@ -50,7 +50,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("-m", "--match", metavar="PATTERN", action="append", help="only these names")
     add("-s", "--sort", choices=("name", "size", "offset"), default="name", help=SORTS)
     add("-t", "--tree", action="store_true", help='by scope ("/"), with subtotals')
-    add("-d", "--depth", metavar="N", type=_depth, help="with --tree: only N levels of scopes")
+    add("-d", "--depth", metavar="N", type=_patterns.depth, help="with --tree: only N levels of scopes")
     add("-b", "--bytes", action="store_true", help="sizes to the byte instead of KiB, MiB, …")
     add("--json", action="store_true", help="one JSON document, with all that is known")
     parser.set_defaults(run=run)
@@ -61,47 +61,21 @@ def run(args: argparse.Namespace) -> int:
         raise _text.CommandError("--depth goes with --tree")
     if args.tree and args.sort == "offset":
         raise _text.CommandError("--tree sorts by name or size, not by offset")
-    matches = _matcher(args.match) if args.match else None
+    matches = _patterns.matcher(args.match) if args.match else None
     with tensorbundle.open(args.path) as checkpoint:
         every = checkpoint.infos()
         infos = every if matches is None else [info for info in every if matches(info.name)]
         if args.json:
             _write_json(args, checkpoint, infos)
     if matches is not None and not infos:
-        print(f"tensorbundle: {_no_match(args.match, len(every))}", file=sys.stderr)
+        of = _text.count(len(every), "tensor")
+        print(f"tensorbundle: {_patterns.no_match(args.match, of)}", file=sys.stderr)
         return NOTHING_FOUND
     if not args.json:
         lines = _table(args, infos)
         lines.append(_text.bold(_total(infos, len(every))))
         sys.stdout.write("\n".join(lines) + "\n")
     return 0
-
-
-def _depth(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of levels")
-    return int(text)
-
-
-def _matcher(patterns: Sequence[str]) -> Callable[[str], object]:
-    import re
-    from fnmatch import translate
-
-    alternatives: list[str] = []
-    for pattern in patterns:
-        expression = pattern.removeprefix("re:")
-        if expression == pattern:
-            alternatives.append(rf"\A{translate(pattern)}")
-            continue
-        try:
-            re.compile(expression)
-        except re.error as error:
-            raise _text.CommandError(
-                f"--match {pattern}: not a regular expression: {error}"
-            ) from None
-        alternatives.append(expression)
-    found = [re.compile(alternative).search for alternative in alternatives]
-    return lambda name: any(search(name) for search in found)
 
 
 def _sort(infos: list[TensorInfo], by: str) -> list[TensorInfo]:
@@ -149,14 +123,6 @@ def _total(infos: Sequence[TensorInfo], of: int) -> str:
         tensors = f"{len(infos):,} of {_text.count(of, 'tensor')}"
     elements = _text.count(sum(info.size for info in infos), "element")
     return f"{tensors}, {elements}, {_text.both(sum(info.nbytes for info in infos))}"
-
-
-def _no_match(patterns: Sequence[str], of: int) -> str:
-    text = f"none of {_text.count(of, 'tensor')} matches {' or '.join(map(repr, patterns))}"
-    first = patterns[0]
-    if first.startswith("re:") or "*" in first:
-        return text
-    return f"{text}; a pattern must match the whole name, as '*{first}*' may"
 
 
 def _write_json(

@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
@@ -17,7 +17,16 @@ GAP = "  "
 ELLIPSIS = "…"
 NARROWEST = 8  # of an elastic column
 WIDEST = 200  # of a column; a longer cell moves the rest of its own line, not all lines
+SHOWN = 8  # rows of a table that is one of several
+WORDY = frozenset(("shape", "inputs", "outputs", "arguments", "returns", "tensor", "key", "first"))
+NUMBERS = frozenset(("tensors", "elements", "bytes", "nodes", "items", "variables"))
 PATH_HELP = "a prefix, any of its files, or a directory with a checkpoint in it"
+GRAPH_HELP = (
+    "a graph (.meta, .pb, .pbtxt), a SavedModel's directory, or a checkpoint with a graph beside it"
+)
+PATTERN_HELP = """\
+A PATTERN is a glob over the whole name, in which * also crosses "/"; after "re:"
+it is a regular expression found anywhere in the name."""
 
 
 class CommandError(Exception):
@@ -82,6 +91,19 @@ def count(number: int, noun: str) -> str:
 def shape(dims: Iterable[int]) -> str:
     """Without blanks, so that a shape stays one field of a line."""
     return str(list(dims)).replace(" ", "")
+
+
+def partial_shape(dims: Iterable[int | None] | None) -> str:
+    """The same where sizes, or their number, may be unknown."""
+    if dims is None:
+        return "?"
+    return "[" + ",".join("?" if dim is None else str(dim) for dim in dims) + "]"
+
+
+def some(words: Sequence[str], shown: int = SHOWN) -> str:
+    """The first words, and how many more there are."""
+    more = [f"… and {len(words) - shown:,} more"] if len(words) > shown else []
+    return ", ".join([*map(safe, words[:shown]), *more])
 
 
 # The terminal.
@@ -157,6 +179,37 @@ def layout(columns: Sequence[Column], width: int | None = None) -> list[str]:
     if width is not None:
         lines = [elide(line, width) for line in lines]
     return lines
+
+
+def table(
+    title: str, names: Sequence[str], *columns: tuple[str, list[str]], shown: int = SHOWN
+) -> list[str]:
+    """The first rows under a bold line of titles, numbers to the right; nothing for no rows."""
+    if not names:
+        return []
+    header, *lines = layout(
+        [
+            Column(title, [safe(name) for name in names[:shown]], elastic=True),
+            *(
+                Column(heading, cells[:shown], right=heading in NUMBERS, elastic=heading in WORDY)
+                for heading, cells in columns
+            ),
+        ],
+        terminal_width(),
+    )
+    more = [f"… and {len(names) - shown:,} more"] if len(names) > shown else []
+    return [bold(header), *lines, *more]
+
+
+def facts(rows: Mapping[str, str]) -> list[str]:
+    """Bold words, and beside each what there is to say; nothing where that is nothing."""
+    width = max(map(len, rows), default=0) + len(GAP)
+    return [f"{bold(title.ljust(width))}{fact}" for title, fact in rows.items() if fact]
+
+
+def join_sections(sections: Iterable[Sequence[str]]) -> str:
+    """Sections with a blank line between, those without lines left out."""
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def elide(text: str, width: int) -> str:

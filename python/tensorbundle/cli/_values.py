@@ -37,7 +37,7 @@ def write_json(info: TensorInfo, rows: slice | None, values: Array) -> None:
 def _pieces(values: Array) -> Iterator[str]:
     if values.ndim == 0 or values.size == 0:
         # Empty tensors may have any number of empty rows: the shape tells.
-        yield _json.encode(_plain(values) if values.size else [])
+        yield _json.encode(plain(values) if values.size else [])
         return
     yield "["
     row_size = values.size // len(values)
@@ -48,23 +48,23 @@ def _pieces(values: Array) -> Iterator[str]:
         if row_size > CHUNK:
             yield from _pieces(values[start])
         else:
-            yield _json.encode(_plain(values[start : start + step]))[1:-1]
+            yield _json.encode(plain(values[start : start + step]))[1:-1]
     yield "]"
 
 
-def _plain(values: Array) -> Any:
+def plain(values: Array) -> Any:
     """Nested lists of what JSON has."""
     kind = values.dtype.kind
     if kind == "O":
         return _map(_text, values)
     if kind == "c":
-        return _plain(np.stack((np.real(values), np.imag(values)), axis=-1))
+        return plain(np.stack((np.real(values), np.imag(values)), axis=-1))
     if kind == "V":  # ml_dtypes
         values = values.astype(np.int64 if "int" in values.dtype.name else np.float64)
     if values.dtype.kind == "f":
         values = values.astype(np.float64)
         if not np.isfinite(values).all():
-            return _map(_number, values)
+            return _map(number, values)
     return values.tolist()
 
 
@@ -76,7 +76,7 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
-def _number(value: float) -> float | str:
+def number(value: float) -> float | str:
     if value != value:
         return "NaN"
     return value if abs(value) != np.inf else "Infinity" if value > 0 else "-Infinity"

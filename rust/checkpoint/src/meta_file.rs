@@ -63,7 +63,7 @@ fn choose(file: &File, tags: Option<&[Vec<u8>]>) -> Result<usize, Fault> {
     };
     match found.as_slice() {
         [one] => Ok(*one),
-        [] if all.is_empty() => Err(Fault::corrupt("SavedModel", "it holds no graph")),
+        [] if all.is_empty() => Err(Fault::corrupt(file.what().name(), "it holds no graph")),
         several => {
             let have = sets.iter().map(shown_set).collect::<Vec<_>>().join(" ");
             let number = if several.is_empty() { "none" } else { "several" };
@@ -72,7 +72,12 @@ fn choose(file: &File, tags: Option<&[Vec<u8>]>) -> Result<usize, Fault> {
                 all.len(),
                 shown_set(&wanted_set)
             );
-            Err(Fault::unsupported("SavedModel", what).advise("say with `tags` which one is meant"))
+            let fault = Fault::unsupported(file.what().name(), what);
+            Err(if several.is_empty() {
+                fault.advise("say with `tags` which one is meant")
+            } else {
+                fault
+            })
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::edges::Edges;
 use crate::input::{Input, in_function};
 use crate::names::{Named, Names};
 use crate::node::Node;
+use crate::ports::Ports;
 use crate::span::{Source, Span};
+use bytes::Bytes;
 use hashbrown::HashTable;
 use once_cell::race::OnceBox;
 use std::collections::HashMap;
@@ -29,6 +31,8 @@ pub struct Body {
     pub(crate) edges: OnceBox<Edges>,
     /// In a function, the outputs of nodes as others name them: how many tensors each is used for.
     outputs: OnceBox<HashMap<u32, Vec<(Span, u32)>>>,
+    /// The outputs of large nodes, as they were worked out.
+    pub(crate) ports: OnceBox<Vec<OnceBox<Ports>>>,
 }
 
 /// A node's places.
@@ -55,9 +59,11 @@ pub(crate) struct Builder {
     by_op: HashTable<u32>,
     keys: RandomState,
     args: Vec<Arg>,
-    /// The op of the node before: neighbours are often alike.
-    last: u32,
+    /// Ops by what is quick to see of their names: most nodes have one of a few.
+    quick: [u32; QUICK],
 }
+
+const QUICK: usize = 256;
 
 impl Builder {
     pub(crate) fn new(source: &Source) -> Self {
@@ -68,7 +74,7 @@ impl Builder {
             by_op: HashTable::new(),
             keys: RandomState::new(),
             args: Vec::new(),
-            last: 0,
+            quick: [0; QUICK],
         }
     }
 
@@ -100,11 +106,16 @@ impl Builder {
     }
 
     fn op(&mut self, name: &[u8]) -> u32 {
-        if let Some((span, count)) = self.ops.get_mut(self.last as usize)
+        let ends = (name.first().copied(), name.get(name.len() / 2).copied(), name.last().copied());
+        let (first, middle, last) = (ends.0.unwrap_or(0), ends.1.unwrap_or(0), ends.2.unwrap_or(0));
+        let quick =
+            usize::from(first ^ last.rotate_left(3) ^ middle.rotate_left(5) ^ name.len() as u8);
+        if let Some(&op) = self.quick.get(quick)
+            && let Some((span, count)) = self.ops.get_mut(op as usize)
             && self.source.get(*span) == name
         {
             *count += 1;
-            return self.last;
+            return op;
         }
         let hash = self.keys.hash_one(name);
         let (source, ops, keys) = (&self.source, &mut self.ops, &self.keys);
@@ -124,7 +135,9 @@ impl Builder {
         if let Some((_, count)) = ops.get_mut(op as usize) {
             *count += 1;
         }
-        self.last = op;
+        if let Some(place) = self.quick.get_mut(quick) {
+            *place = op;
+        }
         op
     }
 
@@ -148,6 +161,7 @@ impl Builder {
             names: Names::new(),
             edges: OnceBox::new(),
             outputs: OnceBox::new(),
+            ports: OnceBox::new(),
         }
     }
 }
@@ -212,7 +226,7 @@ impl Body {
     }
 
     /// The serialized node.
-    pub fn node_bytes(&self, i: u32) -> bytes::Bytes {
+    pub fn node_bytes(&self, i: u32) -> Bytes {
         self.source.slice(self.node_span(i))
     }
 
@@ -281,14 +295,15 @@ impl Body {
 
     /// The outputs that the nodes of a function name of node `i`, in order of first mention, and how many tensors
     /// of each they take at least.
-    pub(crate) fn named_outputs(&self, i: u32) -> impl Iterator<Item = (&[u8], u32)> {
+    pub(crate) fn named_outputs(&self, i: u32) -> impl Iterator<Item = (Bytes, u32)> {
         let all = self.outputs.get_or_init(|| Box::new(self.read_outputs()));
         let outputs = all.get(&i).map_or(&[][..], Vec::as_slice);
-        outputs.iter().map(|&(name, width)| (self.source.get(name), width))
+        outputs.iter().map(|&(name, width)| (self.source.slice(name), width))
     }
 
     fn read_outputs(&self) -> HashMap<u32, Vec<(Span, u32)>> {
         let mut all: HashMap<u32, Vec<(Span, u32)>> = HashMap::new();
+        let mut places: HashMap<(u32, &[u8]), usize> = HashMap::new();
         for node in (0..self.len() as u32).filter_map(|i| self.node(i)) {
             for text in node.inputs() {
                 let Input::Output(name, output, number) = in_function(text) else {
@@ -299,7 +314,8 @@ impl Body {
                 };
                 let width = number.unwrap_or(0).saturating_add(1);
                 let outputs = all.entry(src).or_default();
-                match outputs.iter_mut().find(|(known, _)| self.source.get(*known) == output) {
+                let place = *places.entry((src, output)).or_insert(outputs.len());
+                match outputs.get_mut(place) {
                     Some((_, widest)) => *widest = width.max(*widest),
                     None => outputs.push((self.source.span(output), width)),
                 }

@@ -45,7 +45,8 @@ impl What {
     }
 }
 
-const ALL: [What; 3] = [What::MetaGraph, What::SavedModel, What::Graph];
+/// A GraphDef first: what is a node is nothing else, but a node's fields could be those of a `meta_info_def`.
+const ALL: [What; 3] = [What::Graph, What::MetaGraph, What::SavedModel];
 
 /// How the file's bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,13 +76,17 @@ fn fits(bytes: &[u8], what: What) -> bool {
         let fit = match (what, field) {
             (What::MetaGraph, (1, Value::Len(info))) => Some(is_meta_info(info)),
             (What::MetaGraph, (2, Value::Len(graph))) => {
-                Some(graph.is_empty() || fits(graph, What::Graph))
+                Some(has_no_nodes(graph) || fits(graph, What::Graph))
             }
             (What::MetaGraph, (3..=7, Value::Len(_))) => None,
             (What::SavedModel, (1, Value::Varint(_))) => None,
             (What::SavedModel, (2, Value::Len(meta))) => Some(fits(meta, What::MetaGraph)),
             (What::Graph, (1, Value::Len(node))) => Some(is_node(node)),
             (What::Graph, (2, Value::Len(library))) => Some(is_library(library)),
+            (What::Graph, (4, Value::Len(versions))) if is_versions(versions) => {
+                proven = true; // a graph may have no nodes
+                None
+            }
             (What::Graph, (3, Value::Varint(_)) | (4 | 5, Value::Len(_))) => None,
             // Later versions may add fields, with higher numbers.
             (_, (8.., _)) => None,
@@ -96,6 +101,18 @@ fn fits(bytes: &[u8], what: What) -> bool {
         }
     }
     proven
+}
+
+fn has_no_nodes(graph: &[u8]) -> bool {
+    fields(graph).all(|field| {
+        matches!(field, Ok((3, Value::Varint(_)) | (4 | 5, Value::Len(_)) | (2, Value::Len([]))))
+    })
+}
+
+fn is_versions(versions: &[u8]) -> bool {
+    !versions.is_empty()
+        && fields(versions)
+            .all(|field| matches!(field, Ok((1..=3, Value::Varint(_)) | (3, Value::Len(_)))))
 }
 
 fn is_node(node: &[u8]) -> bool {
@@ -164,11 +181,11 @@ fn neither(bytes: &[u8]) -> Fault {
         return corrupt("this is a TensorFlow Lite model, not a TensorFlow graph");
     }
     let none = "no MetaGraphDef, SavedModel or GraphDef";
-    if let Some(looks) = lookalike::describe(head, bytes.len() as u64) {
-        return corrupt(none).advise(looks);
-    }
     if head.trim_ascii_start().starts_with(b"model_checkpoint_path") {
         return corrupt("this is a `checkpoint` state file, not a graph");
+    }
+    if let Some(looks) = lookalike::describe(head, bytes.len() as u64) {
+        return corrupt(none).advise(looks);
     }
     if let Some(fault) = cut_short(bytes) {
         return fault;

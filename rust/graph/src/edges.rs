@@ -39,8 +39,6 @@ pub struct Use {
     pub dst: u32,
     /// Which of that node's inputs it is.
     pub input: u32,
-    /// Which output it comes from; [`CONTROL`] for none.
-    pub port: i32,
 }
 
 impl Edges {
@@ -48,9 +46,10 @@ impl Edges {
         let len = graph.body().len();
         let mut starts = tensorbundle_wire::with_capacity(len + 1, "graph")?;
         let mut list = Vec::new();
+        let mut listed = 0;
         starts.push(0);
         for i in 0..len as u32 {
-            graph.resolve_all(i, &mut list);
+            graph.resolve_all(i, &mut list, &mut listed);
             starts.push(list.len() as u32);
         }
         list.shrink_to_fit();
@@ -79,6 +78,22 @@ impl Edges {
         slice(&users.starts, &users.list, i)
     }
 
+    /// Which output of its source an edge comes from; [`CONTROL`] for none.
+    pub fn port(&self, used: Use) -> i32 {
+        self.inputs(used.dst).get(used.input as usize).map_or(CONTROL, |edge| edge.port)
+    }
+
+    /// Who takes output `port` of node or argument `i`, or waits for it, in order of their numbers.
+    pub fn users_of(&self, i: u32, port: i32) -> impl Iterator<Item = Use> {
+        self.users(i).iter().copied().filter(move |&used| self.port(used) == port)
+    }
+
+    /// One more than the highest output of node or argument `i` that anybody takes.
+    pub(crate) fn outputs_used(&self, i: u32) -> u32 {
+        let ports = self.users(i).iter().map(|&used| self.port(used));
+        ports.filter_map(|port| u32::try_from(port).ok()).max().map_or(0, |port| port + 1)
+    }
+
     /// Counts, then fills: the edges of each source stand in order of where they lead.
     fn turn(&self) -> Users {
         let sources = self.list.iter().filter(|edge| edge.src != MISSING);
@@ -95,14 +110,14 @@ impl Edges {
             *start = sum;
         }
         let mut next = starts.clone();
-        let mut list = vec![Use { dst: 0, input: 0, port: 0 }; sum as usize];
+        let mut list = vec![Use { dst: 0, input: 0 }; sum as usize];
         for dst in 0..self.starts.len().saturating_sub(1) as u32 {
             for (edge, input) in self.inputs(dst).iter().zip(0..) {
                 if edge.src != MISSING
                     && let Some(place) = next.get_mut(edge.src as usize)
                 {
                     if let Some(slot) = list.get_mut(*place as usize) {
-                        *slot = Use { dst, input, port: edge.port };
+                        *slot = Use { dst, input };
                     }
                     *place += 1;
                 }

@@ -6,9 +6,11 @@
 //! ```text
 //! meta_graph  detect     a file, what it is, and a graph of it with all that belongs to it
 //! graph  edges  walk     a graph or a function's body; what leads where; ways through it
+//! inputs  outputs        of a node: what it takes, what it gives
 //! body  node  attr       columns of nodes; one of them; values of attributes
 //! library                functions
-//! signature  known  shape outputs of ops, by definition; TensorFlow's own ops; shapes of tensors
+//! signature  known       what ops' definitions say of outputs; TensorFlow's own ops
+//! ports  shape           a node's outputs; their shapes
 //! variables  link        what is said of each; which tensor is restored into it
 //! splice  scopes         a part as a GraphDef again; names as a tree
 //! input  names  span     inputs as written; names to numbers; places in the file
@@ -22,12 +24,15 @@ mod detect;
 mod edges;
 mod graph;
 mod input;
+mod inputs;
 pub mod known;
 mod library;
 mod link;
 mod meta_graph;
 mod names;
 mod node;
+mod outputs;
+mod ports;
 mod scopes;
 mod shape;
 mod signature;
@@ -46,7 +51,8 @@ pub use link::{Link, Links};
 pub use meta_graph::{File, MetaGraph};
 pub use names::Named;
 pub use node::Node;
+pub use ports::{MAX_PORTS, Ports};
 pub use scopes::Scope;
-pub use signature::{Kind, MAX_PORTS, OutputArg, Ports};
+pub use signature::{Kind, OutputArg};
 pub use variables::{SliceInfo, Variable, VariableDef, is_variable_op};
 pub use walk::Walk;

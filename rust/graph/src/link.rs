@@ -189,8 +189,9 @@ impl<'a> Linker<'a> {
             }
         };
         if io.restores {
-            for used in graph.edges()?.users(i) {
-                if let Ok(port) = u32::try_from(used.port) {
+            let edges = graph.edges()?;
+            for &used in edges.users(i) {
+                if let Ok(port) = u32::try_from(edges.port(used)) {
                     for handle in forward(graph, used.dst, used.input)? {
                         let targets = self.back((graph.function(), handle));
                         add(self, port, targets);
@@ -305,8 +306,7 @@ fn forward(graph: Graph<'_>, i: u32, input: u32) -> Result<Vec<Edge>> {
             continue;
         }
         if input == 0 && passes_on(graph.body().op(i)) {
-            let users = edges.users(i).iter().filter(|used| used.port == 0);
-            waiting.extend(users.map(|used| (used.dst, used.input)));
+            waiting.extend(edges.users_of(i, 0).map(|used| (used.dst, used.input)));
         } else if input > 0 {
             // Assign, AssignVariableOp, LookupTableImportV2 …: what is restored is their first input.
             let handle = edges.inputs(i).first().filter(|edge| edge.port >= 0);

@@ -40,7 +40,8 @@ impl File {
             Form::Text => {
                 let missing = || Fault::unsupported("meta graph", "no such message type");
                 let ty = schema().message(what.full_name()).ok_or_else(missing)?;
-                Source::new(text_wire::encode(&bytes, ty)?.into(), true)
+                let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+                Source::new(text_wire::encode(text, ty)?.into(), true)
             }
         };
         let whole = source.span(source.all());

@@ -3,8 +3,9 @@
 use crate::attr::Attr;
 use crate::span::{Source, Span};
 use bytes::Bytes;
-use tensorbundle_wire::Result;
+use std::collections::HashMap;
 use tensorbundle_wire::pb::{Fields, Malformed, Value, fields};
+use tensorbundle_wire::{Fault, Result, shown};
 
 /// A NodeDef.
 #[derive(Clone, Copy)]
@@ -49,10 +50,8 @@ impl<'a> Node<'a> {
     /// An attribute as it stands in the node.
     pub fn attr(&self, name: &[u8]) -> Result<Option<Attr>> {
         let bytes = self.attr_bytes(name)?;
-        bytes.map(|bytes| Attr::decode(&bytes)).transpose().map_err(|fault| {
-            let what = format!("attribute {}: {}", tensorbundle_wire::shown(name), fault.what());
-            self.fault(what)
-        })
+        let attr = bytes.map(|bytes| Attr::decode(&bytes)).transpose();
+        attr.map_err(|why| self.bad(name, &why))
     }
 
     /// The serialized AttrValue of an attribute.
@@ -69,26 +68,36 @@ impl<'a> Node<'a> {
         Ok(found.map(|value| value.join(self.source)))
     }
 
-    /// The names of its attributes, in the order of the file, none twice.
-    pub fn attr_names(&self) -> Result<Vec<&'a [u8]>> {
-        let mut names: Vec<&[u8]> = Vec::new();
+    /// Its attributes in the order of the file, none twice: the last of each name counts.
+    pub fn attrs(&self) -> Result<Vec<(Bytes, Attr)>> {
+        let mut last: HashMap<&[u8], usize> = HashMap::new();
+        let mut found: Vec<(&[u8], Pieces<'_>)> = Vec::new();
         for (number, value) in self.fields().flatten() {
             if let (ATTR, Value::Len(entry)) = (number, value) {
-                names.push(map_entry(entry).map_err(|why| self.malformed(why))?.0);
+                let (key, value) = map_entry(entry).map_err(|why| self.malformed(why))?;
+                let place = *last.entry(key).or_insert(found.len());
+                match found.get_mut(place) {
+                    Some(known) => *known = (key, value),
+                    None => found.push((key, value)),
+                }
             }
         }
-        if names.len() > 1 {
-            let mut seen = std::collections::HashSet::with_capacity(names.len());
-            names.retain(|name| seen.insert(*name));
-        }
-        Ok(names)
+        let attrs = found.into_iter().map(|(key, value)| {
+            let attr = Attr::decode(&value.join(self.source)).map_err(|why| self.bad(key, &why))?;
+            Ok((Bytes::copy_from_slice(key), attr))
+        });
+        attrs.collect()
     }
 
-    fn malformed(&self, why: Malformed) -> tensorbundle_wire::Fault {
+    fn bad(&self, name: &[u8], why: &Fault) -> Fault {
+        self.fault(format!("attribute {}: {}", shown(name), why.what()))
+    }
+
+    fn malformed(&self, why: Malformed) -> Fault {
         self.fault(format!("an attribute: {why}"))
     }
 
-    pub(crate) fn fault(&self, what: String) -> tensorbundle_wire::Fault {
+    pub(crate) fn fault(&self, what: String) -> Fault {
         let name = crate::body::string_field(self.source.get(self.span), 1).unwrap_or_default();
         self.source.corrupt("node", name, self.span, what)
     }

@@ -27,7 +27,7 @@ impl Body {
         // A slash is put before every other byte, so that a scope's nodes are not parted by "a-b" or "a.b".
         let key = |i: u32| {
             let name = self.name(i).iter();
-            name.map(|&byte| if byte == b'/' { 0 } else { byte.saturating_add(1) })
+            name.map(|&byte| if byte == b'/' { 0 } else { u16::from(byte) + 1 })
         };
         order.sort_unstable_by(|&a, &b| key(a).cmp(key(b)).then(a.cmp(&b)));
         let mut scopes = vec![Scope { parent: 0, node: 0, len: 0, nodes: 0, bytes: 0 }];

@@ -16,6 +16,10 @@ const MAX_STEPS: usize = 16;
 /// Graphs up to this version write an unknown shape of a placeholder as that of a scalar.
 const SCALAR_IS_UNKNOWN: i32 = 21;
 
+/// Ops whose attribute says the shape of something else than their output.
+const NOT_OF_OUTPUT: [&[u8]; 3] =
+    [b"ConditionalAccumulator", b"SparseConditionalAccumulator", b"MapDefun"];
+
 impl Graph<'_> {
     /// The shape of an output, as far as the file says.
     pub fn shape(&self, i: u32, port: u32) -> Result<PartialShape> {
@@ -65,6 +69,9 @@ impl Graph<'_> {
         if matches!(dtype, Some(DataType::RESOURCE | DataType::VARIANT)) {
             // A handle is a scalar, whatever the thing is that it stands for.
             return Ok((op == b"VarHandleOp").then(|| Some(Vec::new())));
+        }
+        if NOT_OF_OUTPUT.contains(&op) {
+            return Ok(None);
         }
         if let Some(shape) = listed(self.attr(i, b"output_shapes")?) {
             return Ok(Some(shape));

@@ -3,16 +3,18 @@
 //! The bytes of nodes and functions are those of the file, and so is every other field, known or not; what is
 //! left out are whole nodes and whole functions. So nothing that stays is changed.
 
+use crate::body::string_field;
 use crate::graph::Graph;
 use crate::meta_graph::MetaGraph;
-use std::collections::BTreeSet;
-use tensorbundle_wire::pb::{Value, raw_fields};
+use std::collections::{BTreeSet, HashMap};
+use tensorbundle_wire::pb::{Value, fields, raw_fields};
 use tensorbundle_wire::varint::put_varint;
 use tensorbundle_wire::{Fault, Result};
 
 const NODE: u32 = 1;
 const LIBRARY: u32 = 2;
 const FUNCTION: u32 = 1;
+const GRADIENT: u32 = 2;
 
 impl MetaGraph {
     /// The whole GraphDef, as it is in the file.
@@ -41,12 +43,18 @@ impl MetaGraph {
                         let mut kept = Vec::with_capacity(library.len());
                         for field in raw_fields(library) {
                             let (number, value, raw) = field.map_err(bad)?;
-                            if let (FUNCTION, Value::Len(_)) = (number, value) {
-                                if functions.contains(&function) {
-                                    kept.extend_from_slice(raw);
+                            let keep = match (number, value) {
+                                (FUNCTION, Value::Len(_)) => {
+                                    function += 1;
+                                    functions.contains(&(function - 1))
                                 }
-                                function += 1;
-                            } else {
+                                (GRADIENT, Value::Len(gradient)) => {
+                                    let of = self.gradient(gradient).0;
+                                    of.is_some_and(|of| functions.contains(&of))
+                                }
+                                _ => true,
+                            };
+                            if keep {
                                 kept.extend_from_slice(raw);
                             }
                         }
@@ -65,7 +73,11 @@ impl MetaGraph {
     fn functions_under(&self, nodes: &[u32]) -> Result<BTreeSet<u32>> {
         let mut found = BTreeSet::new();
         let mut waiting = Vec::new();
-        let mut add = |graph: Graph<'_>, i: u32, waiting: &mut Vec<u32>| -> Result<()> {
+        let add = |graph: Graph<'_>,
+                   i: u32,
+                   found: &mut BTreeSet<u32>,
+                   waiting: &mut Vec<u32>|
+         -> Result<()> {
             for function in graph.functions_of(i)? {
                 if found.insert(function) {
                     waiting.push(function);
@@ -74,15 +86,49 @@ impl MetaGraph {
             Ok(())
         };
         for &i in nodes {
-            add(self.graph(), i, &mut waiting)?;
+            add(self.graph(), i, &mut found, &mut waiting)?;
         }
+        let gradients = self.gradients();
         while let Some(function) = waiting.pop() {
+            for &gradient in gradients.get(&function).into_iter().flatten() {
+                if found.insert(gradient) {
+                    waiting.push(gradient);
+                }
+            }
             if let Some(graph) = self.function(function)? {
                 for i in 0..graph.body().len() as u32 {
-                    add(graph, i, &mut waiting)?;
+                    add(graph, i, &mut found, &mut waiting)?;
                 }
             }
         }
         Ok(found)
+    }
+
+    /// The functions that are gradients of others, by those.
+    fn gradients(&self) -> HashMap<u32, Vec<u32>> {
+        let mut all: HashMap<u32, Vec<u32>> = HashMap::new();
+        let libraries = self.graph_parts().into_iter().flat_map(|part| fields(part).flatten());
+        for library in libraries.filter_map(|field| message(field, LIBRARY)) {
+            for gradient in fields(library).flatten().filter_map(|field| message(field, GRADIENT)) {
+                if let (Some(of), Some(gradient)) = self.gradient(gradient) {
+                    all.entry(of).or_default().push(gradient);
+                }
+            }
+        }
+        all
+    }
+
+    /// The functions that a GradientDef names: which one, and its gradient.
+    fn gradient(&self, message: &[u8]) -> (Option<u32>, Option<u32>) {
+        let named = |number| self.library().one(string_field(message, number).unwrap_or_default());
+        (named(1), named(2))
+    }
+}
+
+/// The bytes of field `number`, if it is that.
+fn message<'a>(field: (u32, Value<'a>), number: u32) -> Option<&'a [u8]> {
+    match field {
+        (n, Value::Len(bytes)) if n == number => Some(bytes),
+        _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Ways through a graph. Nothing here recurses: a list of what is to be visited, and a mark for what was.
 
+use crate::attr::{Attr, List};
 use crate::edges::{CONTROL, MISSING};
 use crate::graph::Graph;
 use tensorbundle_wire::Result;
@@ -11,6 +12,8 @@ pub struct Walk<'a> {
     pub control: bool,
     /// Come to these nodes, but go no further.
     pub stop: &'a [u32],
+    /// Up, go to the nodes too that a node is to be placed with: without them TensorFlow imports no graph.
+    pub colocated: bool,
 }
 
 impl Graph<'_> {
@@ -27,16 +30,30 @@ impl Graph<'_> {
                     add(edge.src);
                 }
             }
+            if walk.colocated {
+                self.colocated(i)?.into_iter().for_each(add);
+            }
             Ok(())
         })
+    }
+
+    /// The nodes that node `i` is to be placed with: `_class` has `loc:@name` for each.
+    fn colocated(&self, i: u32) -> Result<Vec<u32>> {
+        let mut found = Vec::new();
+        if let Some(Attr::List(List::Bytes(classes))) = self.attr(i, b"_class")? {
+            for name in classes.iter().filter_map(|class| class.strip_prefix(b"loc:@")) {
+                found.extend(self.find(name)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The nodes that depend on `from`, and `from` itself, in order.
     pub fn descendants(&self, from: &[u32], walk: Walk<'_>) -> Result<Vec<u32>> {
         let edges = self.edges()?;
         self.visit(from, walk.stop, |i, add| {
-            for used in edges.users(i) {
-                if walk.control || used.port != CONTROL {
+            for &used in edges.users(i) {
+                if walk.control || edges.port(used) != CONTROL {
                     add(used.dst);
                 }
             }
@@ -46,8 +63,8 @@ impl Graph<'_> {
 
     /// The nodes on the ways from `from` to `to`, both ends with them, in order.
     pub fn between(&self, from: &[u32], to: &[u32], control: bool) -> Result<Vec<u32>> {
-        let below = self.descendants(from, Walk { control, stop: to })?;
-        let above = self.ancestors(to, Walk { control, stop: from })?;
+        let below = self.descendants(from, Walk { control, stop: to, ..Walk::default() })?;
+        let above = self.ancestors(to, Walk { control, stop: from, ..Walk::default() })?;
         Ok(below.into_iter().filter(|i| above.binary_search(i).is_ok()).collect())
     }
 

@@ -70,9 +70,9 @@ fn did_you_mean(near: &Bound<'_, PyTuple>) -> PyResult<String> {
 }
 
 /// The `repr` of a name, cut where nobody would read on.
-pub(crate) fn short_repr(name: &Bound<'_, PyAny>) -> PyResult<String> {
+pub(crate) fn short_repr<T>(name: &Bound<'_, T>) -> PyResult<String> {
     const MOST: usize = 200;
-    let text = name.repr()?.to_string();
+    let text = name.as_any().repr()?.to_string();
     Ok(match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,

@@ -98,7 +98,7 @@ fn own_saver(graph: &MetaGraph) -> Option<Vec<u32>> {
     let nodes = graph.graph();
     let op = restore.strip_suffix(b":0").unwrap_or(&restore);
     let i = nodes.find(op).ok()??;
-    nodes.ancestors(&[i], Walk { control: true, stop: &[] }).ok()
+    nodes.ancestors(&[i], Walk { control: true, ..Walk::default() }).ok()
 }
 
 #[cfg(test)]

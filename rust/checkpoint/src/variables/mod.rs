@@ -111,6 +111,7 @@ pub fn join(graph: Option<&MetaGraph>, listing: Option<&Listing>) -> Result<Join
     let (mut variables, moved) = put_together(variables);
     owners::by_graph(&mut variables, &slots, &by_node, &moved);
     owners::by_name(&mut variables);
+    owners::of_parts(&mut variables);
     let findings = fit::findings(&variables, listing, &links);
     Ok(Join { variables, findings })
 }

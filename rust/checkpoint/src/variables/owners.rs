@@ -61,12 +61,18 @@ pub(super) fn by_name(variables: &mut [Variable]) {
         if variable.kind != Kind::Weight {
             continue;
         }
+        // What is trained is no state of an optimizer, whatever it is called.
+        let trained = variable.trainable == Some(true);
         let name = variable.name.clone();
         let found = naming::owned(&name)
             .map(|owned| (find(&names, owned.owner, i), owned))
-            .filter(|(owner, owned)| owner.is_some() || owned.sure);
+            .filter(|(owner, owned)| !trained && (owner.is_some() || owned.sure));
         let (kind, owner, slot) = match found {
             Some((owner, owned)) => (owned.kind, owner, owned.slot),
+            None if trained => match naming::kind_of(&name) {
+                Kind::Step => (Kind::Step, None, &[][..]),
+                _ => (Kind::Weight, None, &[][..]),
+            },
             None => match copy_of(variables, &names, i) {
                 Some((owner, slot)) => (Kind::Slot, Some(owner), slot),
                 None => (naming::kind_of(&name), None, &[][..]),
@@ -77,6 +83,16 @@ pub(super) fn by_name(variables: &mut [Variable]) {
             let is_step = variable.is_in(b"global_step");
             variable.kind = if is_step { Kind::Step } else { kind };
             (variable.owner, variable.slot) = (owner, slot);
+        }
+    }
+}
+
+/// The parts of a partitioned variable are what the whole is.
+pub(super) fn of_parts(variables: &mut [Variable]) {
+    for variable in variables {
+        let (kind, owner, slot) = (variable.kind, variable.owner, variable.slot.clone());
+        for part in &mut variable.parts {
+            (part.kind, part.owner, part.slot) = (kind, owner, slot.clone());
         }
     }
 }
@@ -104,7 +120,7 @@ fn copy_of<'a>(
     names: &HashMap<Bytes, usize>,
     i: usize,
 ) -> Option<(usize, &'a [u8])> {
-    let variable = variables.get(i).filter(|variable| variable.trainable != Some(true))?;
+    let variable = variables.get(i)?;
     let slash = variable.name.iter().rposition(|&byte| byte == b'/')?;
     let owner = *names.get(variable.name.get(..slash)?)?;
     let other = variables.get(owner)?;

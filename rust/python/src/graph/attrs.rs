@@ -5,6 +5,7 @@ use crate::buffer::TensorBuffer;
 use crate::dtypes;
 use crate::names::Name;
 use bytes::Bytes;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use tensorbundle_graph::{Attr, Func, List, PartialShape};
@@ -17,6 +18,8 @@ use tensorbundle_wire::{Fault, limits};
 pub(crate) struct FunctionRef {
     name: Py<PyString>,
     attrs: Py<PyDict>,
+    /// The same, as arrays cannot be held against each other.
+    raw: Vec<(Bytes, Attr)>,
 }
 
 #[pymethods]
@@ -42,8 +45,7 @@ impl FunctionRef {
             return Ok(false);
         };
         let other = other.get();
-        Ok(self.name.bind(py).as_any().eq(other.name.bind(py))?
-            && self.attrs.bind(py).as_any().eq(other.attrs.bind(py))?)
+        Ok(self.name.bind(py).as_any().eq(other.name.bind(py))? && self.raw == other.raw)
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
@@ -98,7 +100,15 @@ pub(crate) fn array<'py>(
     };
     let dtype = dtypes::numpy_dtype(py, value.dtype, ByteOrder::Little)?;
     let shape = PyTuple::new(py, value.shape.dims())?;
-    py.import("tensorbundle._arrays")?.call_method1("array", (elements, dtype, shape, splat))
+    let make = py.import("tensorbundle._arrays")?.getattr("array")?;
+    make.call1((elements, dtype, &shape, splat)).map_err(|reason| {
+        // More dimensions than NumPy has, or sizes that overflow.
+        if !reason.is_instance_of::<PyValueError>(py) {
+            return reason;
+        }
+        let what = format!("NumPy has no array of shape {}: {}", value.shape, reason.value(py));
+        place.raise(py, Fault::unsupported("tensor", what))
+    })
 }
 
 /// An attribute's value.
@@ -184,9 +194,10 @@ fn function<'py>(
         return Err(place.raise(py, Fault::corrupt("attribute", what)));
     }
     let attrs = PyDict::new(py);
-    for (name, attr) in func.attrs().map_err(|fault| place.raise(py, fault))? {
-        attrs.set_item(Name(&name), value(py, place, &attr, depth + 1)?)?;
+    let raw = func.attrs().map_err(|fault| place.raise(py, fault))?;
+    for (name, attr) in &raw {
+        attrs.set_item(Name(name), value(py, place, attr, depth + 1)?)?;
     }
     let name = Name(&func.name).into_pyobject(py)?.unbind();
-    Ok(Bound::new(py, FunctionRef { name, attrs: attrs.unbind() })?.into_any())
+    Ok(Bound::new(py, FunctionRef { name, attrs: attrs.unbind(), raw })?.into_any())
 }

@@ -116,9 +116,12 @@ impl Function {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let body = self.place.graph(py)?.body();
-        let (args, nodes) = (body.num_args(), body.len());
-        let name = self.name(py)?;
-        Ok(format!("<tensorbundle.Function {} {args} arguments, {nodes} nodes>", name.repr()?))
+        let name = crate::errors::short_repr(&self.name(py)?)?;
+        // Who looks for what is wrong must not be stopped by it.
+        let Ok(graph) = self.place.graph(py) else {
+            return Ok(format!("<tensorbundle.Function {name} damaged>"));
+        };
+        let (args, nodes) = (graph.body().num_args(), graph.body().len());
+        Ok(format!("<tensorbundle.Function {name} {args} arguments, {nodes} nodes>"))
     }
 }

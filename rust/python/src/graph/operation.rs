@@ -2,6 +2,7 @@
 
 use super::{Graph, Place, attrs, element};
 use crate::dtypes;
+use crate::errors::short_repr;
 use crate::message::Message;
 use crate::names::{self, Name};
 use pyo3::exceptions::PyValueError;
@@ -26,6 +27,9 @@ pub(crate) struct Tensor {
     pub(crate) i: u32,
     pub(crate) port: u32,
 }
+
+/// How many attributes an error lists.
+const LISTED: usize = 20;
 
 impl Operation {
     fn edges(&self, py: Python<'_>) -> PyResult<Vec<Edge>> {
@@ -102,8 +106,7 @@ impl Operation {
     fn control_outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let i = self.i;
         let users = self.place.detached(py, |graph| {
-            let users = graph.edges()?.users(i).iter().filter(|used| used.port == CONTROL);
-            Ok(users.map(|used| used.dst).collect::<Vec<_>>())
+            Ok(graph.edges()?.users_of(i, CONTROL).map(|used| used.dst).collect::<Vec<_>>())
         })?;
         self.place.operations(py, users)
     }
@@ -120,13 +123,18 @@ impl Operation {
         if let Some(attr) = attr {
             return attrs::to_python(py, &self.place, &attr);
         }
-        let known = graph.attr_names(self.i).map_err(|fault| self.place.raise(py, fault))?;
-        let known: Vec<_> = known.iter().map(|name| tensorbundle_wire::shown(name)).collect();
-        let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known = graph.attrs(self.i).map_err(|fault| self.place.raise(py, fault))?;
+        let shown = known.iter().take(LISTED).map(|(name, _)| tensorbundle_wire::shown(name));
+        let mut has = shown.collect::<Vec<_>>().join(", ");
+        match known.len() {
+            0 => has.push_str("none"),
+            len if len > LISTED => has.push_str(", …"),
+            _ => {}
+        }
         Err(PyValueError::new_err(format!(
             "operation {} has no attribute {}; it has {has}",
-            self.name(py)?.repr()?,
-            name.repr()?
+            short_repr(&self.name(py)?)?,
+            short_repr(name)?
         )))
     }
 
@@ -135,11 +143,8 @@ impl Operation {
     fn attrs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let graph = self.place.graph(py)?;
         let all = PyDict::new(py);
-        for name in graph.attr_names(self.i).map_err(|fault| self.place.raise(py, fault))? {
-            let attr = graph.attr(self.i, name).map_err(|fault| self.place.raise(py, fault))?;
-            if let Some(attr) = attr {
-                all.set_item(Name(name), attrs::to_python(py, &self.place, &attr)?)?;
-            }
+        for (name, attr) in graph.attrs(self.i).map_err(|fault| self.place.raise(py, fault))? {
+            all.set_item(Name(&name), attrs::to_python(py, &self.place, &attr)?)?;
         }
         Ok(all)
     }
@@ -162,7 +167,8 @@ impl Operation {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("<tensorbundle.Operation {} type={}>", self.name(py)?.repr()?, self.type_(py)?))
+        let (name, op) = (self.name(py)?, self.type_(py)?);
+        Ok(format!("<tensorbundle.Operation {} type={}>", short_repr(&name)?, op.to_string_lossy()))
     }
 }
 
@@ -170,9 +176,10 @@ impl Operation {
 impl Tensor {
     /// `operation:number`, the name by which it is fed and fetched.
     #[getter]
-    fn name(&self, py: Python<'_>) -> PyResult<String> {
-        let op = Name(self.place.graph(py)?.body().name(self.i)).into_pyobject(py)?;
-        Ok(format!("{}:{}", op.to_string_lossy(), self.port))
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let mut name = self.place.graph(py)?.body().name(self.i).to_owned();
+        name.extend_from_slice(format!(":{}", self.port).as_bytes());
+        Name(&name).into_pyobject(py)
     }
 
     /// The operation it comes from.
@@ -212,19 +219,21 @@ impl Tensor {
     fn consumers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let (i, port) = (self.i, self.port as i32);
         let users = self.place.detached(py, |graph| {
-            let users = graph.edges()?.users(i).iter().filter(|used| used.port == port);
-            Ok(users.map(|used| used.dst).collect::<Vec<_>>())
+            Ok(graph.edges()?.users_of(i, port).map(|used| used.dst).collect::<Vec<_>>())
         })?;
         self.place.operations(py, users)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let name = PyString::new(py, &self.name(py)?);
-        let mut text = format!("<tensorbundle.Tensor {}", name.repr()?);
-        if let Some(dtype) = self.dtype(py)? {
+        // Who looks for what is wrong must not be stopped by it.
+        let mut text = format!("<tensorbundle.Tensor {}", short_repr(&self.name(py)?)?);
+        if let Ok(Some(dtype)) = self.dtype(py) {
             text.push_str(&format!(" dtype={}", dtype.getattr("name")?));
         }
-        text.push_str(&format!(" shape={}>", self.shape(py)?.repr()?));
+        if let Ok(shape) = self.shape(py) {
+            text.push_str(&format!(" shape={}", shape.repr()?));
+        }
+        text.push('>');
         Ok(text)
     }
 }

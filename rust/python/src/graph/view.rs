@@ -4,6 +4,7 @@ use super::element::{Element, find};
 use super::operation::number_of;
 use super::{Function, Operation, Place, Scope, Tensor, collections};
 use crate::buffer::TensorBuffer;
+use crate::errors;
 use crate::names::Name;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -235,7 +236,7 @@ impl Graph {
             let edges = graph.edges()?;
             let candidates = graph.body().nodes_of(|op| !is_no_result(op));
             let saves = graph.body().nodes_of(|op| op.starts_with(b"Save"));
-            let saved = graph.descendants(&saves, Walk { control: true, stop: &[] })?;
+            let saved = graph.descendants(&saves, Walk { control: true, ..Walk::default() })?;
             let mut found = Vec::new();
             for i in candidates {
                 if edges.users(i).is_empty() && saved.binary_search(&i).is_err() {
@@ -299,7 +300,9 @@ impl Graph {
         stop: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let (from, stop) = (self.numbers(elements)?, self.maybe(stop)?);
-        self.found(py, |graph| graph.ancestors(&from, Walk { control, stop: &stop }))
+        self.found(py, |graph| {
+            graph.ancestors(&from, Walk { control, stop: &stop, ..Walk::default() })
+        })
     }
 
     /// What depends on `elements`, they themselves included.
@@ -312,7 +315,9 @@ impl Graph {
         stop: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let (from, stop) = (self.numbers(elements)?, self.maybe(stop)?);
-        self.found(py, |graph| graph.descendants(&from, Walk { control, stop: &stop }))
+        self.found(py, |graph| {
+            graph.descendants(&from, Walk { control, stop: &stop, ..Walk::default() })
+        })
     }
 
     /// What lies on the ways from `sources` to `sinks`, both included.
@@ -350,7 +355,8 @@ impl Graph {
         };
         let (outputs, stop) = (self.numbers(outputs)?, self.maybe(inputs)?);
         let bytes = self.0.detached(py, |graph| {
-            meta.graph_def_of(&graph.ancestors(&outputs, Walk { control: true, stop: &stop })?)
+            let walk = Walk { control: true, stop: &stop, colocated: true };
+            meta.graph_def_of(&graph.ancestors(&outputs, walk)?)
         })?;
         Ok(PyBytes::new(py, &bytes))
     }
@@ -393,12 +399,16 @@ impl Graph {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let nodes = self.0.graph(py)?.body().len();
+        // Who looks for what is wrong must not be stopped by it.
+        let nodes = match self.0.graph(py) {
+            Ok(graph) => format!("{} nodes", graph.body().len()),
+            Err(_) => "damaged".to_owned(),
+        };
         Ok(match self.function_name(py)? {
             Some(name) => {
-                format!("<tensorbundle.Graph of function {} {nodes} nodes>", name.repr()?)
+                format!("<tensorbundle.Graph of function {} {nodes}>", errors::short_repr(&name)?)
             }
-            None => format!("<tensorbundle.Graph {nodes} nodes>"),
+            None => format!("<tensorbundle.Graph {nodes}>"),
         })
     }
 }

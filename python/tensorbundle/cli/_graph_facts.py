@@ -1,0 +1,173 @@
+"""What a graph holds, in short: rows for tables and for JSON."""
+
+from __future__ import annotations
+
+import os
+
+from tensorbundle.errors import CheckpointError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tensorbundle import Graph, Message, MetaGraph, Operation, Tensor, Variables
+
+    Row = dict[str, object]
+    Dims = tuple[int | None, ...] | None
+
+NUMPY_NAMES = {"float": "float32", "double": "float64", "half": "float16"}
+KINDS = ("weight", "slot", "average", "step", "other")
+SAVER_VERSIONS = {0: "legacy", 1: "V1", 2: "V2"}
+
+
+def tensor(one: Tensor) -> Row:
+    return {
+        "name": one.name,
+        "dtype": None if one.dtype is None else one.dtype.name,
+        "shape": one.shape,
+    }
+
+
+def outputs(operation: Operation) -> list[Tensor]:
+    """None where the node is too damaged to tell."""
+    try:
+        return operation.outputs
+    except CheckpointError:
+        return []
+
+
+def tensors(operations: Iterable[Operation]) -> list[Row]:
+    """The first output of each."""
+    return [tensor(found[0]) for one in operations if (found := outputs(one))]
+
+
+def place(operation: Operation) -> str:
+    """A node's name, and the function it is in."""
+    function = operation.graph.function_name
+    return operation.name if function is None else f"{operation.name} (in {function})"
+
+
+def constants(graph: Graph) -> list[Operation]:
+    """The constants, largest first; in the body of a function those of its own."""
+    if graph.function_name is None:
+        return graph.constants()
+    return [one for one in graph.constants() if one.graph.function_name == graph.function_name]
+
+
+def constant(operation: Operation) -> Row:
+    found = tensors([operation])
+    return {
+        "name": operation.name,
+        "function": operation.graph.function_name,
+        "dtype": found[0]["dtype"] if found else None,
+        "shape": found[0]["shape"] if found else None,
+        "nbytes": operation.nbytes,
+    }
+
+
+def custom_ops(graph: Graph) -> list[Row]:
+    return [
+        {"op": op, "nodes": len(nodes), "first": place(nodes[0])}
+        for op, nodes in graph.custom_ops.items()
+    ]
+
+
+def collections(meta: MetaGraph) -> list[Row]:
+    """Key, kind ("VariableDef" for bytes that are such messages) and number of items."""
+    rows: list[Row] = []
+    for key, collection in meta.collection_def.items():
+        kind = collection.which("kind") or "empty"
+        items = 0 if kind == "empty" else len(collection[kind].value)
+        if kind == "bytes_list" and items:
+            kind = getattr(meta.graph.get_collection(key)[0], "type_name", kind)
+        name = kind.removesuffix("_list").removeprefix("tensorflow.")
+        rows.append({"key": key, "kind": name, "items": items})
+    return rows
+
+
+def savers(meta: MetaGraph) -> list[Row]:
+    return [
+        {
+            "restore_op": saver["restore_op_name"],
+            "save_tensor": saver["save_tensor_name"],
+            "filename_tensor": saver["filename_tensor_name"],
+            "version": SAVER_VERSIONS.get(saver["version"], str(saver["version"])),
+            "sharded": saver["sharded"],
+            "max_to_keep": saver["max_to_keep"],
+        }
+        for saver in meta.savers
+    ]
+
+
+def signatures(meta: MetaGraph) -> list[Row]:
+    """A row for each input and output of each signature."""
+    return [
+        {
+            "signature": name,
+            "method": signature["method_name"],
+            "direction": direction.removesuffix("s"),
+            "key": key,
+            "tensor": _tensor_name(info),
+            "dtype": _dtype_name(info),
+            "shape": _shape(info["tensor_shape"]),
+        }
+        for name, signature in meta.signature_def.items()
+        for direction in ("inputs", "outputs")
+        for key, info in signature[direction].items()
+    ]
+
+
+def _tensor_name(info: Message) -> str:
+    if info.which("encoding") == "coo_sparse":
+        return f"{info['coo_sparse']['values_tensor_name']} (sparse)"
+    if info.which("encoding") == "composite_tensor":
+        return "(composite)"
+    name: str = info["name"]
+    return name
+
+
+def _dtype_name(info: Message) -> str | None:
+    if not info["dtype"]:
+        return None
+    name = str(info.enum_name("dtype")).removeprefix("DT_").lower()
+    base = name.removesuffix("_ref")
+    return NUMPY_NAMES.get(base, base) + name[len(base) :]
+
+
+def _shape(shape: Message | None) -> Dims:
+    if shape is None or shape["unknown_rank"]:
+        return None
+    return tuple(None if dim["size"] < 0 else dim["size"] for dim in shape["dim"])
+
+
+def kinds(variables: Variables) -> dict[str, int]:
+    counts = dict.fromkeys(KINDS, 0)
+    for variable in variables:
+        counts[variable.kind] = counts.get(variable.kind, 0) + 1
+    return {kind: number for kind, number in counts.items() if number}
+
+
+def brief(meta: MetaGraph) -> dict[str, object]:
+    """What `info` says of a graph."""
+    graph, variables = meta.graph, meta.variables
+    path = meta.path or ""
+    return {
+        "path": path,
+        "size": os.stat(path).st_size,  # noqa: PTH116
+        "kind": meta.kind,
+        "tensorflow_version": meta.tensorflow_version,
+        "producer": meta.producer,
+        "tags": meta.tags,
+        "nodes": len(graph),
+        "functions": len(graph.functions),
+        "variables": {
+            "total": len(variables),
+            "trainable": len(variables.trainable),
+            "kinds": kinds(variables),
+        },
+        "placeholders": tensors(graph.placeholders),
+        "signatures": list(meta.signature_def),
+        "collections": collections(meta),
+        "savers": savers(meta),
+        "custom_ops": custom_ops(graph),
+    }

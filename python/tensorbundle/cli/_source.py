@@ -1,0 +1,92 @@
+"""What a path leads to: a checkpoint, the file of a graph, or both."""
+
+from __future__ import annotations
+
+import os
+
+import tensorbundle
+from tensorbundle.cli import _text
+from tensorbundle.errors import UnsupportedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tensorbundle import Checkpoint, MetaGraph
+
+SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")
+GRAPHS = (".meta", ".pb", ".pbtxt")
+
+
+class Source:
+    """A checkpoint or the path of a graph, at least one of the two.
+
+    `missing` says why there is no checkpoint.
+    """
+
+    __slots__ = ("checkpoint", "graph_path", "missing")
+
+    def __init__(
+        self, checkpoint: Checkpoint | None, graph_path: str | None, missing: str | None = None
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.graph_path = graph_path
+        self.missing = missing
+
+    def graph(self, tags: list[str] | None = None) -> MetaGraph | None:
+        if self.graph_path is None:
+            return None
+        return tensorbundle.load_meta_graph(self.graph_path, tags=tags)
+
+
+def find(path: str) -> Source:
+    """The checkpoint of a path and its graph; where there is no checkpoint, a graph alone."""
+    own = _graph_of(path)
+    if own is not None and not own.endswith(".meta"):
+        folder, base = os.path.split(own)
+        if base not in SAVED_MODELS:
+            return Source(None, own, "a graph without a checkpoint")
+        path = folder or os.curdir
+    try:
+        checkpoint = tensorbundle.open(path)
+    except (FileNotFoundError, UnsupportedError) as error:
+        if own is None:
+            raise
+        return Source(None, own, _text.message(error))
+    return Source(checkpoint, own or checkpoint.meta_path)
+
+
+def open_graph(path: str, tags: list[str] | None = None) -> MetaGraph:
+    """The graph of a path, whatever its file is called."""
+    own = _graph_of(path)
+    if own is None and os.path.isfile(path) and not _is_part(path):  # noqa: PTH113
+        own = path
+    if own is None:
+        with tensorbundle.open(path) as checkpoint:
+            own = checkpoint.meta_path
+            prefix = checkpoint.prefix
+        if own is None:
+            raise _text.CommandError(
+                f"{prefix}: there is no graph beside this checkpoint, neither {prefix}.meta "
+                "nor a SavedModel's; give the path of a graph's file"
+            )
+    return tensorbundle.load_meta_graph(own, tags=tags)
+
+
+def _graph_of(path: str) -> str | None:
+    """The graph that a path names by itself, without looking for a checkpoint."""
+    if os.path.isdir(path):  # noqa: PTH112
+        for base in SAVED_MODELS:
+            inside = os.path.join(path, base)  # noqa: PTH118
+            if os.path.isfile(inside):  # noqa: PTH113
+                return inside
+        return None
+    if path.endswith(GRAPHS) and os.path.isfile(path):  # noqa: PTH113
+        return path
+    beside = f"{path}.meta"
+    return beside if os.path.isfile(beside) else None  # noqa: PTH113
+
+
+def _is_part(path: str) -> bool:
+    """Whether this is the index or a shard of a checkpoint."""
+    from tensorbundle.cli._beside import SHARD
+
+    return path.endswith(".index") or SHARD.fullmatch(path) is not None
