@@ -39,7 +39,7 @@ def test_a_missing_tensor_brings_near_names(mnist: Path) -> None:
     assert "dense_1/kernel" in result.err
 
 
-@pytest.mark.parametrize("command", [["ls"], ["info"], ["cat"]])
+@pytest.mark.parametrize("command", [["ls"], ["info"], ["cat"], ["vars"], ["graph"]])
 def test_a_missing_checkpoint(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "nothing"
     result = cli(*command, path, *(["w"] if command == ["cat"] else []))
@@ -50,7 +50,7 @@ def test_a_missing_checkpoint(tmp_path: Path, command: list[str]) -> None:
     assert result.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["ls", "info"])
+@pytest.mark.parametrize("command", ["ls", "info", "vars"])
 def test_a_damaged_index(small: str, command: str) -> None:
     Path(f"{small}.index").write_bytes(bytes(100))
     result = cli(command, small)
@@ -81,6 +81,7 @@ def test_an_error_message_stays_one_line(small: str) -> None:
         (["--help"], 0), (["--version"], 0), (["ls", "--help"], 0), ([], 2), (["rm", "x"], 2),
         (["ls"], 2), (["ls", "x", "--sort", "colour"], 2), (["ls", "x", "--depth", "0"], 2),
         (["cat", "x"], 2), (["cat", "x", "y", "--full", "--json"], 2),
+        (["graph", "--help"], 0), (["vars", "--help"], 0), (["--help", "ls"], 0), (["graph"], 2),
     ],
 )  # fmt: skip
 def test_exit_codes_of_the_command_line(arguments: list[str], code: int) -> None:
@@ -91,7 +92,7 @@ def test_exit_codes_of_the_command_line(arguments: list[str], code: int) -> None
 
 def test_version_and_examples() -> None:
     assert cli("--version").out == f"tensorbundle {tensorbundle.__version__}\n"
-    for command in ("ls", "info", "cat"):
+    for command in ("ls", "vars", "info", "cat", "graph"):
         assert f"\n  tensorbundle {command} " in cli(command, "--help").out
 
 
@@ -106,7 +107,14 @@ def test_module_and_script_are_the_same(mnist: Path) -> None:
     assert by_script.stdout.endswith("(63,592 bytes)\n")
 
 
-@pytest.mark.parametrize("arguments", [["ls"], ["ls", "--json"], ["ls", "--tree"], ["info"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ls"], ["ls", "--json"], ["ls", "--tree"], ["info"], ["info", "--json"],
+        ["vars"], ["vars", "--json"], ["graph"], ["graph", "--json"], ["graph", "--scopes"],
+        ["graph", "--functions"], ["graph", "--op", "*"], ["graph", "--dot"],
+    ],
+)  # fmt: skip
 def test_listing_imports_nothing_heavy(mnist: Path, arguments: list[str]) -> None:
     code = (
         "import sys; from tensorbundle.cli import main; assert main(sys.argv[1:]) == 0;"

@@ -169,3 +169,53 @@ def test_info_where_the_directory_may_not_be_listed(
         "The directory may not be listed: what lies beside is not known."
     )
     assert cli("info", small, "--json").document["beside"] is None
+
+
+# The graph beside
+
+
+def test_info_says_what_the_graph_holds(mnist: Path, data_dir: Path) -> None:
+    text = cli("info", mnist).out
+    assert "\nwritten by    TensorFlow 2.21.0, producer 2474\nnodes         331\n" in text
+    assert "\nvariables     21: 6 weights, 14 slots, 1 step; 6 trainable\n" in text
+    assert "\nplaceholders  image:0 float32[?,196], label:0 int64[?], " in text
+    assert "\nsavers        save/restore_all (V2)\n" in text
+    graph = cli("info", mnist, "--json").document["graph"]
+    assert (graph["kind"], graph["nodes"], graph["functions"]) == ("MetaGraphDef", 331, 0)
+    assert graph["variables"] == {
+        "total": 21, "trainable": 6, "kinds": {"weight": 6, "slot": 14, "step": 1},
+    }  # fmt: skip
+    model = cli("info", data_dir / "saved_model")
+    assert "signatures    __saved_model_init_op, serving_default" in model.lines
+    assert "kind          SavedModel (serve)" in model.lines
+    assert cli("info", data_dir / "object_graph", "--json").document["graph"] is None
+
+
+def test_a_damaged_graph_does_not_stop_info(small: str) -> None:
+    meta = Path(f"{small}.meta")
+    meta.write_bytes(b"no graph")
+    for path in (small, meta):
+        result = cli("info", path)
+        assert (result.code, result.err) == (0, "")
+        (line,) = [line for line in result.lines if line.startswith("graph  ")]
+        assert line.startswith("graph  not read: ")
+        assert str(meta) in line
+        assert "tensors   4" in result.lines
+    graph = cli("info", small, "--json").document["graph"]
+    assert graph.keys() == {"path", "error"}
+
+
+def test_info_of_a_graph_alone(mnist: Path, tmp_path: Path) -> None:
+    meta = shutil.copy(mnist / "model.ckpt-1000.meta", tmp_path / "alone.meta")
+    for path in (meta, tmp_path / "alone"):
+        result = cli("info", path)
+        assert (result.code, result.err) == (0, "")
+        assert result.lines[0].startswith("checkpoint  none: ")
+        assert "nodes         331" in result.lines
+    document = cli("info", meta, "--json").document
+    assert document["graph"]["nodes"] == 331
+    assert "alone.index" in document["missing"]
+    Path(meta).write_bytes(b"no graph")
+    result = cli("info", meta)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.count("\n") == 1

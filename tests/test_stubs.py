@@ -90,11 +90,39 @@ def test_a_member_is_of_its_kind(cls: str, member: str) -> None:
     }
     assert type(native) is kinds["".join(decorators(node))]
     if type(native) is not types.GetSetDescriptorType:
-        wanted = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
-        assert not any((node.args.defaults, node.args.kwonlyargs, node.args.vararg))
-        parameters = inspect.signature(getattr(getattr(_native, cls), member)).parameters
-        assert list(parameters) == wanted
-        assert {value.default for value in parameters.values()} <= {inspect.Parameter.empty}
+        assert shape_of(getattr(getattr(_native, cls), member)) == arguments_of(node)
+
+
+def arguments_of(node: ast.FunctionDef) -> list[tuple[str, bool, object]]:
+    """Name, whether it goes by keyword only, and default of each argument of a stub."""
+    assert node.args.vararg is None
+    plain = [*node.args.posonlyargs, *node.args.args]
+    defaults = [None] * (len(plain) - len(node.args.defaults)) + node.args.defaults
+    found = [(argument, False, default) for argument, default in zip(plain, defaults, strict=True)]
+    keyword = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    found += [(argument, True, default) for argument, default in keyword]
+    empty = inspect.Parameter.empty
+    return [
+        (argument.arg, only, empty if default is None else ast.literal_eval(default))
+        for argument, only, default in found
+    ]
+
+
+def shape_of(function: Any) -> list[tuple[str, bool, object]]:
+    """The same of a native function. What a special method calls its one argument is its own."""
+    parameters = inspect.signature(function).parameters.values()
+    renamed = {"__contains__": {"key": "element"}}.get(function.__name__, {})
+    only = inspect.Parameter.KEYWORD_ONLY
+    return [(renamed.get(one.name, one.name), one.kind is only, one.default) for one in parameters]
+
+
+FUNCTIONS = {node.name: node for node in STUB.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function(name: str) -> None:
+    assert shape_of(getattr(_native, name)) == arguments_of(FUNCTIONS[name])
+    assert ast.get_docstring(FUNCTIONS[name])
 
 
 # Annotations, held against values.
@@ -121,7 +149,8 @@ def fits(value: object, annotation: Any) -> bool:
 def returns(cls: str, member: str) -> Any:
     annotation = members(cls)[member].returns
     assert annotation is not None
-    return eval(ast.unparse(annotation), {"np": np, "Any": Any, **vars(_native)})
+    names = {name: getattr(tensorbundle, name) for name in ("DType", "GraphColumns")}
+    return eval(ast.unparse(annotation), {"np": np, "Any": Any, **names, **vars(_native)})
 
 
 @pytest.fixture(params=["partitioned", "every_dtype"])
@@ -138,6 +167,39 @@ def test_values_fit_what_is_declared(reader: Any) -> None:
                 values = [getattr(owner, member) for owner in owners]
                 wanted = returns(cls, member)
                 assert [value for value in values if not fits(value, wanted)] == [], member
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp/model.ckpt-1000.meta", "saved_model/saved_model.pb"])
+def test_values_of_a_graph_fit_what_is_declared(name: str, data_dir: Path) -> None:
+    graph = tensorbundle.load_meta_graph(data_dir / name)
+    functions = list(graph.graph.functions.values())
+    bodies = [graph.graph, *(function.graph for function in functions)]
+    operations = [op for body in bodies for op in body.get_operations()]
+    tensors = [tensor for op in operations for tensor in op.outputs]
+    scopes = [graph.graph.scopes(), *graph.graph.scopes().children]
+    with tensorbundle.open(data_dir / name.split("/")[0]) as ckpt:
+        rows = [variable._row for variable in ckpt.variables]
+    assert all((operations, tensors, scopes, rows))
+    owners = {
+        "Function": functions,
+        "Graph": bodies,
+        "MetaGraphReader": [graph._reader],
+        "Operation": operations,
+        "Scope": scopes,
+        "Tensor": tensors,
+        "VariableRow": rows,
+    }
+    for cls, values in owners.items():
+        for member, node in members(cls).items():
+            only_self = len(node.args.args) + len(node.args.posonlyargs) == 1
+            if decorators(node) == ["property"]:
+                results = [getattr(value, member) for value in values]
+            elif only_self and not special(member):
+                results = [getattr(value, member)() for value in values]
+            else:
+                continue
+            wanted = returns(cls, member)
+            assert [result for result in results if not fits(result, wanted)] == [], member
 
 
 def test_results_fit_what_is_declared(reader: Any) -> None:

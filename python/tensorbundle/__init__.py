@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from ._checkpoint import Checkpoint, open
+from ._columns import GraphColumns
 from ._dtype import DType
 from ._meta_graph import MetaGraph, load_meta_graph
 from ._native import (
@@ -44,6 +45,7 @@ __all__ = [
     "Function",
     "FunctionRef",
     "Graph",
+    "GraphColumns",
     "Message",
     "MetaGraph",
     "NotInGraphError",

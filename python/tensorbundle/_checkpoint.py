@@ -217,7 +217,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     @property
     def meta_path(self) -> str | None:
-        """The file with its graph: ``PREFIX.meta``, or a SavedModel's; ``None`` if there is none."""
+        """The file with its graph.
+
+        ``PREFIX.meta``, or a SavedModel's; ``None`` if there is none.
+        """
         return self._open.meta_path
 
     @property
@@ -241,9 +244,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     @property
     def variables(self) -> Variables:
-        """Its variables, by the graph beside it, else by the names of its tensors (FORMAT 7.5, 7.6).
+        """Its variables, by the graph beside it, else by its tensors' names (FORMAT 7.5, 7.6).
 
-        Goes over the whole index and the whole graph once. No data is touched. To join it with another
+        Goes over the whole index and the whole graph once. No data is touched. To join it with
+        another
         graph: ``tensorbundle.Variables(ckpt, meta_graph)``.
 
         Raises:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from ._native import TensorBuffer
@@ -52,6 +51,8 @@ class GraphColumns:
         edges: tuple[TensorBuffer, TensorBuffer, TensorBuffer],
     ) -> None:
         """Over the buffers of the native module, without a copy."""
+        import numpy as np
+
         dst, src, port = edges
         self.op_types = op_types
         self.op = np.frombuffer(memoryview(op), np.uint32)
@@ -67,14 +68,13 @@ class GraphColumns:
 
     def names(self) -> list[str]:
         """The names of all nodes, as ``str``."""
+        from itertools import pairwise
+
         data, offsets = self.name_bytes.tobytes(), self.name_offsets.tolist()
         if data.isascii():
             text = data.decode("ascii")
-            return [text[i:j] for i, j in zip(offsets, offsets[1:], strict=False)]
-        return [
-            data[i:j].decode("utf-8", "surrogateescape")
-            for i, j in zip(offsets, offsets[1:], strict=False)
-        ]
+            return [text[i:j] for i, j in pairwise(offsets)]
+        return [data[i:j].decode("utf-8", "surrogateescape") for i, j in pairwise(offsets)]
 
     def __repr__(self) -> str:
         return f"<tensorbundle.GraphColumns {len(self)} nodes, {len(self.edge_dst)} edges>"

@@ -13,7 +13,7 @@ _REF = 100
 
 
 class DType:
-    """An element type: ``DType.name`` is ``"float32"``, ``"string"``, ``"resource"``, ``"float32_ref"``…
+    """An element type, of which ``name`` is ``"float32"``, ``"string"``, ``"float32_ref"``….
 
     Equal to its name, to the NumPy type of its elements, and to itself; one object for each type.
     """
@@ -84,7 +84,8 @@ class DType:
         try:
             import numpy as np
 
-            return self.numpy_dtype == np.dtype(other)  # type: ignore[call-overload]
+            given: np.dtype[Any] = np.dtype(other)  # type: ignore[call-overload]
+            return bool(self.numpy_dtype == given)
         except (TypeError, NotImplementedError):
             return NotImplemented
 

@@ -26,17 +26,21 @@ def load_meta_graph(
     One pass finds the nodes; each is decoded when it is asked for. No op need be known.
 
     Args:
-        source: a path, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and ``GraphDef`` are told
-            apart by their content, and so are binary and text format (a text is turned into binary in
-            memory). The directory of a SavedModel stands for the file in it.
-        tags: which graph of a SavedModel is meant: the one with exactly these tags. Without them the only
+        source: a path, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and ``GraphDef``
+            are told
+            apart by their content, and so are binary and text format (a text is turned into binary
+            in memory). The directory of a SavedModel stands for the file in it.
+        tags: which graph of a SavedModel is meant: the one with exactly these tags. Without them
+            the only
             one, or else the one tagged ``serve``.
-        mmap: map a large file instead of reading it: it must then not change while anything of the graph
+        mmap: map a large file instead of reading it: it must then not change while anything of the
+            graph
             lives (see :func:`tensorbundle.open`).
 
     Raises:
         OSError: with ``errno`` and ``filename``.
-        CorruptionError: the file is none of these: the text says what it seems to be instead. Or it is cut short
+        CorruptionError: the file is none of these: the text says what it seems to be instead. Or
+        it is cut short
             or damaged.
         UnsupportedError: ``tags`` are needed, or fit none of its graphs.
 
@@ -48,11 +52,11 @@ def load_meta_graph(
 class MetaGraph:
     """A graph with its collections, savers, signatures and functions.
 
-    Made by :func:`tensorbundle.load_meta_graph`. Immutable: safe to share between threads and across ``fork``;
-    pickles as its path and options (or as its bytes, if it was made of bytes).
+    Made by :func:`tensorbundle.load_meta_graph`. Immutable: safe to share between threads and
+    across ``fork``; pickles as its path and options (or as its bytes, if it was made of bytes).
 
-    The messages have the names of TensorFlow's protos; their fields are :class:`tensorbundle.Message` and
-    plain values.
+    The messages have the names of TensorFlow's protos; their fields are
+    :class:`tensorbundle.Message` and plain values.
     """
 
     __slots__ = ("__weakref__", "_mmap", "_reader", "_source", "_tags")
@@ -99,7 +103,10 @@ class MetaGraph:
 
     @property
     def message(self) -> Message:
-        """All of it as a message: a MetaGraphDef, or a GraphDef if the file has no more than that."""
+        """All of it as a message.
+
+        A MetaGraphDef, or a GraphDef if the file has no more than that.
+        """
         return self._reader.message
 
     @property
@@ -165,29 +172,39 @@ class MetaGraph:
 
     @property
     def object_graph_def(self) -> Message | None:
-        """The objects that a SavedModel of TensorFlow 2 restores: a SavedObjectGraph; ``None`` if it has none."""
+        """The objects that a SavedModel of TensorFlow 2 restores.
+
+        A SavedObjectGraph; ``None`` if it has none.
+        """
         objects: Message | None = self._field("object_graph_def")
         return objects
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags of a SavedModel's graph."""
-        return self._info("tags", ())
+        found: tuple[str, ...] = self._info("tags", ())
+        return found
 
     @property
     def tensorflow_version(self) -> str:
         """The version of TensorFlow that wrote it; ``""`` if it does not say."""
-        return self._info("tensorflow_version", "")
+        found: str = self._info("tensorflow_version", "")
+        return found
 
     @property
     def tensorflow_git_version(self) -> str:
         """The git version of that TensorFlow; ``""`` if it does not say."""
-        return self._info("tensorflow_git_version", "")
+        found: str = self._info("tensorflow_git_version", "")
+        return found
 
     @property
     def stripped_default_attrs(self) -> bool:
-        """Whether attributes that have their default were left out. Operations have them all the same."""
-        return self._info("stripped_default_attrs", False)
+        """Whether attributes that have their default were left out.
+
+        Operations have them all the same.
+        """
+        found: bool = self._info("stripped_default_attrs", False)
+        return found
 
     @property
     def stripped_op_list(self) -> dict[str, Message]:
@@ -198,18 +215,25 @@ class MetaGraph:
     @property
     def function_aliases(self) -> dict[str, str]:
         """From the names of functions to those that their author gave them."""
-        return self._info("function_aliases", {})
+        found: dict[str, str] = self._info("function_aliases", {})
+        return found
 
     @property
     def versions(self) -> Message | None:
-        """The versions of the graph: a VersionDef. Old files have none; :attr:`producer` reads both."""
+        """The versions of the graph.
+
+        A VersionDef. Old files have none; :attr:`producer` reads both.
+        """
         graph = self.message if self.kind == "GraphDef" else self.message.graph_def
         versions: Message | None = None if graph is None else graph.versions
         return versions
 
     @property
     def producer(self) -> int:
-        """The version of graphs that the producer wrote, also where old files have it; 0 if none says."""
+        """The version of graphs that the producer wrote, also where old files have it.
+
+        0 if none says.
+        """
         return self.graph.producer
 
     def __repr__(self) -> str:

@@ -15,7 +15,10 @@ def tensorflow_versions() -> list[str]:
     """The versions of TensorFlow that the list of its ops was made from, in order."""
 
 def tensorflow_op(name: str) -> tuple[str, str] | None:
-    """The first and the last of :func:`tensorflow_versions` that has the op; ``None`` if none has."""
+    """The first and the last of :func:`tensorflow_versions` that has the op.
+
+    ``None`` if none has.
+    """
 
 @final
 class TensorBuffer(Buffer):
@@ -193,7 +196,8 @@ class FunctionRef:
 class Operation:
     """A node of a graph (FORMAT 7.2). Equal if it is the same node of the same open graph.
 
-    Everything is decoded when it is asked for; a fault in the node is raised then, as a CorruptionError.
+    Everything is decoded when it is asked for; a fault in the node is raised then, as a
+    CorruptionError.
     """
 
     @property
@@ -237,20 +241,25 @@ class Operation:
         """
     @property
     def control_outputs(self) -> list[Operation]:
-        """The operations that wait for it without taking a tensor of it. Goes over all edges once."""
+        """The operations that wait for it without taking a tensor of it.
+
+        Goes over all edges once.
+        """
     def get_attr(self, name: str) -> Any:
         """The value of an attribute; where it was stripped, the default of the file's op list.
 
         Returns:
-            ``int``, ``float``, ``bool``; ``bytes`` for a string; :class:`DType` for a type; for a shape a
-            tuple with ``None`` for unknown dimensions, or ``None`` for an unknown rank; for a tensor a
-            read-only array, which is a view of the file where its bytes allow it; :class:`FunctionRef`;
-            :class:`AttrPlaceholder`; or a list of one of these.
+            ``int``, ``float``, ``bool``; ``bytes`` for a string; :class:`DType` for a type; for a
+            shape a tuple with ``None`` for unknown dimensions, or ``None`` for an unknown rank;
+            for a tensor a read-only array, which is a view of the file where its bytes allow it;
+            :class:`FunctionRef`; :class:`AttrPlaceholder`; or a list of one of these.
 
         Raises:
             ValueError: there is no such attribute.
-            CorruptionError: the value is damaged: a tensor of a false size, several kinds in a list.
-            UnsupportedError: a tensor that would be expanded to more than 1 GiB, or of a type without a dtype.
+            CorruptionError: the value is damaged: a tensor of a false size, several kinds in a
+            list.
+            UnsupportedError: a tensor that would be expanded to more than 1 GiB, or of a type
+            without a dtype.
         """
     @property
     def attrs(self) -> dict[str, Any]:
@@ -260,7 +269,10 @@ class Operation:
         """The NodeDef as it is in the file."""
     @property
     def op_def(self) -> Message | None:
-        """The OpDef of its op in the file, or of the function it calls; ``None`` if there is none."""
+        """The OpDef of its op in the file, or of the function it calls.
+
+        ``None`` if there is none.
+        """
 
 @final
 class Tensor:
@@ -276,7 +288,8 @@ class Tensor:
     def value_index(self) -> int:
         """Which output of its operation it is.
 
-        In a function, outputs of an op that is defined nowhere are numbered as they are first named.
+        In a function, outputs of an op that is defined nowhere are numbered as they are first
+        named.
         """
     @property
     def graph(self) -> Graph:
@@ -286,7 +299,7 @@ class Tensor:
         """Its element type; ``None`` where nothing says."""
     @property
     def shape(self) -> tuple[int | None, ...] | None:
-        """Its shape as far as the file says: ``None`` for an unknown dimension, or for an unknown rank.
+        """Its shape as far as the file says: ``None`` for an unknown dimension or rank.
 
         From ``_output_shapes``, a constant's value, attributes; nothing is inferred beyond that.
         """
@@ -349,8 +362,8 @@ class Scope:
 class Graph:
     """A graph, or the body of a function: the vocabulary of ``tf.Graph``, read-only (FORMAT 7).
 
-    Immutable, shared without locks. Lists are in the order of the file. Where ``elements`` are asked for,
-    give an operation, a tensor or a name of either, or several of them.
+    Immutable, shared without locks. Lists are in the order of the file. Where ``elements`` are
+    asked for, give an operation, a tensor or a name of either, or several of them.
     """
 
     def __len__(self) -> int:
@@ -378,7 +391,7 @@ class Graph:
     def as_graph_element(
         self, obj: object, allow_tensor: bool = True, allow_operation: bool = True
     ) -> Tensor | Operation:
-        """The operation or tensor that ``obj`` names; or ``obj`` itself, if it is one of this graph.
+        """The operation or tensor that ``obj`` names; or ``obj``, if it is one of this graph.
 
         Raises:
             NotInGraphError, ValueError: as the look-ups by name; or it is of another graph.
@@ -393,9 +406,10 @@ class Graph:
                 without a name are left out then.
 
         Returns:
-            Operations and tensors; integers; floats; for the collections that TensorFlow fills with protos a
-            :class:`Message` of its type (VariableDef, WhileContextDef, CondContextDef, QueueRunnerDef,
-            SaverDef; what an Any holds), and ``bytes`` for anything else and what does not parse as that.
+            Operations and tensors; integers; floats; for the collections that TensorFlow fills
+            with protos a :class:`Message` of its type (VariableDef, WhileContextDef,
+            CondContextDef, QueueRunnerDef, SaverDef; what an Any holds), and ``bytes`` for
+            anything else and what does not parse as that.
 
         Raises:
             CorruptionError: it names an element that is not in the graph.
@@ -409,13 +423,19 @@ class Graph:
     def functions(self) -> dict[str, Function]:
         """The functions of the library by name, in the order of the file."""
     def op_counts(self, functions: bool = False) -> dict[str, int]:
-        """How many nodes there are of each op, the most frequent first; ``functions``: in those too."""
+        """How many nodes there are of each op, the most frequent first.
+
+        ``functions``: in those too.
+        """
     @property
     def placeholders(self) -> list[Operation]:
         """The operations that are fed: Placeholder, PlaceholderV2, PlaceholderWithDefault."""
     @property
     def outputs(self) -> list[Tensor]:
-        """The tensors that look like results: no node takes them, and they are no state nor part of saving it."""
+        """The tensors that look like results.
+
+        No node takes them, and they are no state nor part of saving it.
+        """
     @property
     def custom_ops(self) -> dict[str, list[Operation]]:
         """The nodes, in functions too, of each op that is neither TensorFlow's nor a function's.
@@ -440,15 +460,16 @@ class Graph:
     def descendants(
         self, elements: object, *, control: bool = True, stop: object = None
     ) -> list[Operation]:
-        """What depends on ``elements``, they themselves included; arguments as in :meth:`ancestors`."""
-    def between(
-        self, sources: object, sinks: object, *, control: bool = True
-    ) -> list[Operation]:
+        """What depends on ``elements``, they themselves included.
+
+        Arguments as in :meth:`ancestors`.
+        """
+    def between(self, sources: object, sinks: object, *, control: bool = True) -> list[Operation]:
         """What lies on the ways from ``sources`` to ``sinks``, both included."""
     def scopes(self) -> Scope:
         """The name scopes as a tree: its root."""
     def to_graph_def_bytes(self, outputs: object = None, *, inputs: object = None) -> bytes:
-        """The graph as a serialized GraphDef, of the file's own bytes: nothing that is kept is changed.
+        """The graph as a serialized GraphDef, of the file's own bytes: nothing kept is changed.
 
         Args:
             outputs: only what these need, and the functions that those nodes need; ``None``: all.
@@ -466,7 +487,10 @@ class Graph:
         """What is wrong with nodes, functions and inputs: a sentence each; empty if all is well."""
     @property
     def producer(self) -> int:
-        """The version of graphs that its producer wrote, new field or old; 0 if the file does not say."""
+        """The version of graphs that its producer wrote, new field or old.
+
+        0 if the file does not say.
+        """
 
 @final
 class MetaGraphReader:

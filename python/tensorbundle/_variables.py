@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import _native
+from ._native import join
 from .errors import TensorNotFoundError
 
 TYPE_CHECKING = False
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
     from ._dtype import DType
     from ._meta_graph import MetaGraph
-    from ._native import Operation, Tensor, TensorInfo, VariableRow
+    from ._native import MetaGraphReader, Operation, Tensor, TensorInfo, VariableRow
+
+
+def _reader(graph: MetaGraph) -> MetaGraphReader:
+    return graph._reader  # pyright: ignore[reportPrivateUsage]
 
 
 class Finding:
@@ -27,7 +31,8 @@ class Finding:
     def __init__(self, kind: str, variable: str | None, key: str | None, text: str) -> None:
         """Findings come from :attr:`Variables.findings`."""
         self.kind = kind
-        """``"variable without a tensor"``, ``"variable that is not saved"``, ``"tensor without a variable"``,
+        """Which way: ``"variable without a tensor"``, ``"variable that is not saved"``,
+        ``"tensor without a variable"``,
         ``"dtypes disagree"``, ``"shapes disagree"``, ``"graph not understood"``."""
         self.variable = variable
         """The variable's name; ``None`` if it is about none."""
@@ -80,9 +85,9 @@ class Variable:
     def kind(self) -> str:
         """What it is for.
 
-        ``"weight"``: what the model computes with, trained or not; ``"slot"``: state of an optimizer;
-        ``"average"``: a moving average of another; ``"step"``: a count of steps; ``"other"``.
-        From the ops that train and the collections, else from the name.
+        ``"weight"``: what the model computes with, trained or not; ``"slot"``: state of an
+        optimizer; ``"average"``: a moving average of another; ``"step"``: a count of steps;
+        ``"other"``. From the ops that train and the collections, else from the name.
         """
         return self._row.kind
 
@@ -119,7 +124,7 @@ class Variable:
     def op(self) -> Operation | None:
         """Its operation in the graph; ``None`` without a graph, and for a partitioned variable."""
         graph = self._all.meta_graph
-        return None if graph is None else self._row.op(graph._reader)  # pyright: ignore[reportPrivateUsage]
+        return None if graph is None else self._row.op(_reader(graph))
 
     @property
     def initializer(self) -> Operation | None:
@@ -132,12 +137,18 @@ class Variable:
 
     @property
     def snapshot(self) -> Tensor | None:
-        """The tensor of its value; ``None`` where the graph does not say. Raises as :attr:`initializer`."""
+        """The tensor of its value.
+
+        ``None`` where the graph does not say. Raises as :attr:`initializer`.
+        """
         return self._tensor(self._row.snapshot_name)
 
     @property
     def initial_value(self) -> Tensor | None:
-        """The tensor it is initialized with; ``None`` where the graph does not say. Raises as :attr:`initializer`."""
+        """The tensor it is initialized with.
+
+        ``None`` where the graph does not say. Raises as :attr:`initializer`.
+        """
         return self._tensor(self._row.initial_value_name)
 
     def _operation(self, name: str | None) -> Operation | None:
@@ -156,7 +167,10 @@ class Variable:
 
     @property
     def slots(self) -> dict[str, Variable]:
-        """The state that optimizers keep of it, by what it is called: ``"Adam"``, ``"Adam_1"``, ``"Momentum"``."""
+        """The state that optimizers keep of it, by what it is called.
+
+        ``"Adam"``, ``"Adam_1"``, ``"Momentum"``.
+        """
         return self._all.owned_by(self, "slot")
 
     @property
@@ -197,7 +211,7 @@ class Variable:
         return checkpoint.info(key)
 
     def numpy(self, *, aligned: bool = False, verify: bool | None = None) -> npt.NDArray[Any]:
-        """Its value, as :meth:`Checkpoint.read` gives it: a view of the mapped shard where it is one piece.
+        """Its value, as :meth:`Checkpoint.read` gives it: a view, where it is stored in one piece.
 
         Of a part it is the part: a view of rows, else a view of a copy of the whole.
 
@@ -247,16 +261,17 @@ class Variables(Sequence[Variable]):
 
         Args:
             checkpoint: where the values are; ``None`` for variables without values.
-            meta_graph: the graph, which need not lie beside the checkpoint; ``None`` if there is none.
+            meta_graph: the graph, which need not lie beside the checkpoint; ``None`` if there is
+                none.
 
         Raises:
             CorruptionError: the graph or the index is damaged.
         """
         self.checkpoint = checkpoint
         self.meta_graph = meta_graph
-        rows, findings = _native.join(
+        rows, findings = join(
             None if checkpoint is None else checkpoint._open,  # pyright: ignore[reportPrivateUsage]
-            None if meta_graph is None else meta_graph._reader,  # pyright: ignore[reportPrivateUsage]
+            None if meta_graph is None else _reader(meta_graph),
         )
         self._variables = [Variable(row, self) for row in rows]
         self._findings = [Finding(*finding) for finding in findings]
@@ -265,7 +280,7 @@ class Variables(Sequence[Variable]):
 
     @property
     def findings(self) -> list[Finding]:
-        """What does not fit: variables without a tensor, tensors without a variable, types and shapes that disagree.
+        """What does not fit: variables without a tensor, tensors without a variable, and the like.
 
         Empty if all fits, or if one of the two is missing.
         """

@@ -48,7 +48,10 @@ class TensorNotFoundError(CheckpointError, KeyError):
 
 
 class NotInGraphError(CheckpointError, KeyError):
-    """No such operation or tensor in a graph: ``name`` is what was asked for, ``near`` what is close."""
+    """No such operation or tensor in a graph.
+
+    ``name`` is what was asked for, ``near`` what is close.
+    """
 
     name: str = ""
     near: tuple[str, ...] = ()

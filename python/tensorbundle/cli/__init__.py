@@ -1,7 +1,8 @@
 """The ``tensorbundle`` command.
 
-Each command is a module with ``add_parser(commands)`` and ``run(args) -> int``. They import
-NumPy, json and the like only where a command cannot do without: start-up is what users wait for.
+Each command is a module with ``add_parser(commands)`` and ``run(args) -> int``, imported when it
+is the one that is given. They import NumPy, json and the like only where a command cannot do
+without: start-up is what users wait for.
 
 Exit codes: 0 fine, 1 a finding, 2 an error.
 """
@@ -12,9 +13,10 @@ import argparse
 import gc
 import os
 import sys
+from importlib import import_module
 
 import tensorbundle
-from tensorbundle.cli import _cat, _graph, _info, _ls, _text
+from tensorbundle.cli import _text
 from tensorbundle.errors import CheckpointError
 
 TYPE_CHECKING = False  # typing itself is not worth its import time here
@@ -27,7 +29,7 @@ ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-COMMANDS = (_ls, _info, _cat, _graph)
+COMMANDS = ("ls", "vars", "info", "cat", "graph")  # in the order of --help
 
 
 def run() -> int:
@@ -50,8 +52,9 @@ def run() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args = _parser().parse_args(argv)
+        args = _parser(words).parse_args(words)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else ERROR
     try:
@@ -63,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """With all commands, unless the first word is one: then no other is wanted."""
     parser = argparse.ArgumentParser(
         prog="tensorbundle",
         description="Look into TensorFlow checkpoints, without TensorFlow.",
@@ -75,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version)
     # Given a prog, argparse need not format a usage line to make one.
     commands = parser.add_subparsers(prog=parser.prog, metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for command in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        import_module(f"tensorbundle.cli._{command}").add_parser(commands)
     return parser
 
 

@@ -6,10 +6,6 @@ import argparse
 
 from tensorbundle.cli import _patterns, _text
 
-TYPE_CHECKING = False
-
-NOTHING_FOUND = 1
-
 DESCRIPTION = f"""\
 Show what a graph holds: ops, placeholders, outputs, constants, collections,
 savers, and what is wrong with it (then the exit code is 1). No op need be known.
@@ -58,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     selects = bool(args.op or args.name or args.inputs_of or args.outputs_of)
     _check(args, selects)
-    meta = _source.open_graph(args.path, tags(args.tags))
+    meta = _source.open_graph(args.path, _source.tags(args.tags))
     graph = meta.graph
     if args.function is not None:
         function = graph.functions.get(args.function)
@@ -81,11 +77,6 @@ def run(args: argparse.Namespace) -> int:
     from tensorbundle.cli import _graph_summary
 
     return _graph_summary.show(meta, graph, as_json=args.json)
-
-
-def tags(text: str | None) -> list[str] | None:
-    """The tags of an option; "" is a graph without tags."""
-    return None if text is None else [tag for tag in text.split(",") if tag]
 
 
 def _check(args: argparse.Namespace, selects: bool) -> None:

@@ -20,7 +20,7 @@ def sections(operation: Operation) -> list[list[str]]:
     outputs = _try(lambda: [(one.name, _graph_nodes.type_of(one)) for one in operation.outputs])
     consumers = _try(
         lambda: [
-            (reader.name, one.name)
+            (reader.name, _text.safe(one.name))
             for one in operation.outputs
             for reader in dict.fromkeys(one.consumers())
         ]
@@ -36,13 +36,17 @@ def sections(operation: Operation) -> list[list[str]]:
             }
         ),
         _list("inputs", _inputs(operation)),
-        _list("control inputs", _try(lambda: [(x.name, x.type) for x in operation.control_inputs])),
         _list(
-            "attributes", [(key, value) for key, value in _attrs(operation).items()], escape=False
+            "control inputs",
+            _try(lambda: [(x.name, _text.safe(x.type)) for x in operation.control_inputs]),
         ),
+        _list("attributes", list(_attrs(operation).items())),
         _list("outputs", outputs),
         _list("consumers", consumers),
-        _list("control outputs", [(one.name, one.type) for one in operation.control_outputs]),
+        _list(
+            "control outputs",
+            [(one.name, _text.safe(one.type)) for one in operation.control_outputs],
+        ),
     ]
 
 
@@ -61,14 +65,12 @@ def _inputs(operation: Operation) -> list[tuple[str, str]]:
     return rows
 
 
-def _list(title: str, rows: list[tuple[str, str]], *, escape: bool = True) -> list[str]:
-    """A bold title, and two indented columns under it."""
+def _list(title: str, rows: list[tuple[str, str]]) -> list[str]:
+    """A bold title, and two indented columns under it: names, and text that is safe."""
     if not rows:
         return []
     first = _text.Column("", [f"  {_text.safe(name)}" for name, _ in rows])
-    second = _text.Column(
-        "", [_text.safe(text) if escape else text for _, text in rows], elastic=True
-    )
+    second = _text.Column("", [text for _, text in rows], elastic=True)
     return [_text.bold(title), *_text.layout([first, second], _text.terminal_width())[1:]]
 
 

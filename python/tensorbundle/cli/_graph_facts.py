@@ -141,7 +141,7 @@ def _shape(shape: Message | None) -> Dims:
 
 
 def kinds(variables: Variables) -> dict[str, int]:
-    counts = dict.fromkeys(KINDS, 0)
+    counts: dict[str, int] = dict.fromkeys(KINDS, 0)
     for variable in variables:
         counts[variable.kind] = counts.get(variable.kind, 0) + 1
     return {kind: number for kind, number in counts.items() if number}

@@ -11,7 +11,7 @@ from tensorbundle.errors import CheckpointError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from tensorbundle import Graph, MetaGraph
     from tensorbundle.cli._graph_facts import Row
@@ -160,7 +160,10 @@ class Summary:
         rows = [_graph_facts.constant(one) for one in self.constants[:CONSTANTS]]
         return _text.table(
             "largest constants",
-            [_graph_facts.place(one) for one in self.constants[:CONSTANTS]],
+            [
+                _graph_facts.place(one) if self.whole else one.name
+                for one in self.constants[:CONSTANTS]
+            ],
             ("dtype", [cell(row["dtype"]) for row in rows]),
             ("shape", [shape_cell(row) for row in rows]),
             ("bytes", [_text.human(one.nbytes) for one in self.constants[:CONSTANTS]]),
@@ -172,7 +175,7 @@ class Summary:
         title = _text.bold(_text.count(len(self.problems), "problem"))
         more = len(self.problems) - _text.SHOWN
         rest = [f"… and {more:,} more"] if more > 0 else []
-        return [title, *map(_text.safe, self.problems[: _text.SHOWN]), *rest]
+        return [title, *map(_text.sentence, self.problems[: _text.SHOWN]), *rest]
 
 
 def cell(value: object) -> str:
@@ -185,8 +188,8 @@ def cell(value: object) -> str:
 
 
 def shape_cell(row: Row) -> str:
-    shape = row["shape"]
-    return _text.partial_shape(shape if isinstance(shape, tuple) else None)
+    shape: Any = row["shape"]
+    return _text.partial_shape(shape)
 
 
 def _table(rows: Sequence[Row], shown: int = _text.SHOWN, **titles: str) -> list[str]:

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 
-import tensorbundle
 from tensorbundle.cli import _text
 
 TYPE_CHECKING = False
@@ -18,13 +17,12 @@ if TYPE_CHECKING:
     from tensorbundle.cli._json import Member
 
 LARGEST = 5
-SHOWN = 8
-NUMBERS = ("tensors", "elements", "bytes")
 
 DESCRIPTION = """\
 Show what a checkpoint is made of: format, shards (present or missing), dtypes,
-the largest tensors; and what lies beside it: the graph (.meta), the state file
-"checkpoint", other checkpoints, and what a save that broke off has left.
+the largest tensors; what the graph beside it holds (.meta, SavedModel); and what
+else lies there: the state file "checkpoint", other checkpoints, and what a save
+that broke off has left. Of a graph without a checkpoint, what that holds.
 No tensor data is read.
 """
 
@@ -32,20 +30,26 @@ No tensor data is read.
 def add_parser(commands: _text.Commands) -> None:
     parser = commands.add_parser(
         "info",
-        help="show format, shards, dtypes, largest tensors, and what lies beside",
+        help="show format, shards, dtypes, largest tensors, the graph, and what lies beside",
         description=DESCRIPTION,
         epilog=_text.examples("info run/model.ckpt-1000", "info run --json | jq .dtypes"),
         formatter_class=_text.help_formatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("path", metavar="PATH", help=_text.PATH_HELP)
+    add("path", metavar="PATH", help=f"{_text.PATH_HELP}; or a graph")
     add("--json", action="store_true", help="one JSON document")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    with tensorbundle.open(args.path) as checkpoint:
+    from tensorbundle.cli import _info_graph, _source
+
+    source = _source.find(args.path)
+    if source.checkpoint is None:
+        return _info_graph.alone(source, as_json=args.json)
+    with source.checkpoint as checkpoint:
+        graph = _info_graph.facts(source)
         infos = checkpoint.infos()
         shards = [Shard(path) for path in checkpoint.shard_paths()]
         directory, base = os.path.split(checkpoint.prefix)
@@ -53,17 +57,17 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             from tensorbundle.cli import _json
 
-            _json.write(_document(checkpoint, infos, shards, beside))
+            _json.write(_document(checkpoint, infos, shards, beside, graph))
         else:
             sections = [
                 _head(checkpoint, infos, shards),
                 _shard_table(shards),
                 _dtype_table(infos),
                 _largest_table(infos),
+                _info_graph.section(graph),
                 *_beside_tables(beside),
             ]
-            text = "\n\n".join("\n".join(lines) for lines in sections if lines)
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(_text.join_sections(sections))
     return 0
 
 
@@ -108,7 +112,11 @@ def _partitioned(infos: Sequence[TensorInfo]) -> int:
 
 
 def _document(
-    checkpoint: Checkpoint, infos: list[TensorInfo], shards: list[Shard], beside: Beside | None
+    checkpoint: Checkpoint,
+    infos: list[TensorInfo],
+    shards: list[Shard],
+    beside: Beside | None,
+    graph: dict[str, object] | None,
 ) -> dict[str, Member]:
     from tensorbundle.cli import _json
     from tensorbundle.cli._beside import file_size
@@ -131,6 +139,7 @@ def _document(
             {"dtype": name, "tensors": tensors, "elements": elements, "bytes": nbytes}
             for name, tensors, elements, nbytes in _by_dtype(infos)
         ),
+        "graph": graph,
         "largest": map(_json.tensor, _largest(infos)),
         "beside": None if beside is None else beside.record(),
     }
@@ -154,16 +163,16 @@ def _head(checkpoint: Checkpoint, infos: list[TensorInfo], shards: list[Shard]) 
 def _shard_table(shards: list[Shard]) -> list[str]:
     """All shards if they are few, else those that are missing."""
     shown = shards
-    if len(shards) > SHOWN:
+    if len(shards) > _text.SHOWN:
         shown = [shard for shard in shards if shard.size is None]
     sizes = ["missing" if shard.size is None else _text.human(shard.size) for shard in shown]
     names = [os.path.split(shard.path)[1] for shard in shown]
-    return _table("shard", names, ("bytes", sizes))
+    return _text.table("shard", names, ("bytes", sizes))
 
 
 def _dtype_table(infos: list[TensorInfo]) -> list[str]:
     rows = _by_dtype(infos)
-    return _table(
+    return _text.table(
         "dtype",
         [row[0] for row in rows],
         ("tensors", [f"{row[1]:,}" for row in rows]),
@@ -174,7 +183,7 @@ def _dtype_table(infos: list[TensorInfo]) -> list[str]:
 
 def _largest_table(infos: list[TensorInfo]) -> list[str]:
     largest = _largest(infos)
-    return _table(
+    return _text.table(
         "largest tensors",
         [info.name for info in largest],
         ("dtype", [info.type_name for info in largest]),
@@ -188,34 +197,16 @@ def _beside_tables(beside: Beside | None) -> list[list[str]]:
         return [["The directory may not be listed: what lies beside is not known."]]
     return [
         _entry_table("beside", beside.companions),
-        _table("other checkpoints here", beside.prefixes),
+        _text.table("other checkpoints here", beside.prefixes),
         _entry_table("left over", beside.leftovers),
     ]
 
 
 def _entry_table(title: str, entries: list[Entry]) -> list[str]:
     sizes = ["directory" if entry.size is None else _text.human(entry.size) for entry in entries]
-    return _table(
+    return _text.table(
         title,
         [entry.name for entry in entries],
         ("what", [entry.what for entry in entries]),
         ("bytes", sizes),
     )
-
-
-def _table(title: str, names: list[str], *columns: tuple[str, list[str]]) -> list[str]:
-    """The first rows under a bold line of titles, numbers to the right; nothing for no rows."""
-    if not names:
-        return []
-    header, *lines = _text.layout(
-        [
-            _text.Column(title, [_text.safe(name) for name in names[:SHOWN]], elastic=True),
-            *(
-                _text.Column(heading, cells[:SHOWN], right=heading in NUMBERS)
-                for heading, cells in columns
-            ),
-        ],
-        _text.terminal_width(),
-    )
-    more = [f"… and {len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
-    return [_text.bold(header), *lines, *more]

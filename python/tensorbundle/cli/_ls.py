@@ -50,7 +50,8 @@ def add_parser(commands: _text.Commands) -> None:
     add("-m", "--match", metavar="PATTERN", action="append", help="only these names")
     add("-s", "--sort", choices=("name", "size", "offset"), default="name", help=SORTS)
     add("-t", "--tree", action="store_true", help='by scope ("/"), with subtotals')
-    add("-d", "--depth", metavar="N", type=_patterns.depth, help="with --tree: only N levels of scopes")
+    levels = "with --tree: only N levels of scopes"
+    add("-d", "--depth", metavar="N", type=_patterns.depth, help=levels)
     add("-b", "--bytes", action="store_true", help="sizes to the byte instead of KiB, MiB, …")
     add("--json", action="store_true", help="one JSON document, with all that is known")
     parser.set_defaults(run=run)

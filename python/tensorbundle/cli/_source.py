@@ -44,7 +44,8 @@ def find(path: str) -> Source:
         folder, base = os.path.split(own)
         if base not in SAVED_MODELS:
             return Source(None, own, "a graph without a checkpoint")
-        path = folder or os.curdir
+        if path == own:
+            path = folder or os.curdir
     try:
         checkpoint = tensorbundle.open(path)
     except (FileNotFoundError, UnsupportedError) as error:
@@ -69,6 +70,11 @@ def open_graph(path: str, tags: list[str] | None = None) -> MetaGraph:
                 "nor a SavedModel's; give the path of a graph's file"
             )
     return tensorbundle.load_meta_graph(own, tags=tags)
+
+
+def tags(text: str | None) -> list[str] | None:
+    """The tags of an option; "" is a graph without tags."""
+    return None if text is None else [tag for tag in text.split(",") if tag]
 
 
 def _graph_of(path: str) -> str | None:

@@ -18,7 +18,7 @@ ELLIPSIS = "…"
 NARROWEST = 8  # of an elastic column
 WIDEST = 200  # of a column; a longer cell moves the rest of its own line, not all lines
 SHOWN = 8  # rows of a table that is one of several
-WORDY = frozenset(("shape", "inputs", "outputs", "arguments", "returns", "tensor", "key", "first"))
+WORDY = frozenset(("shape", "inputs", "outputs", "arguments", "returns", "tensor", "first"))
 NUMBERS = frozenset(("tensors", "elements", "bytes", "nodes", "items", "variables"))
 PATH_HELP = "a prefix, any of its files, or a directory with a checkpoint in it"
 GRAPH_HELP = (
@@ -42,6 +42,11 @@ def message(error: BaseException) -> str:
         text = error.strerror
         if error.filename is not None and os.fsdecode(error.filename) not in text:
             text = f"{os.fsdecode(error.filename)}: {text}"
+    return sentence(text)
+
+
+def sentence(text: str) -> str:
+    """Text of the library's own, in which names are quoted already, in one line."""
     return "".join(map(_escape, text))
 
 
@@ -203,8 +208,9 @@ def table(
 
 def facts(rows: Mapping[str, str]) -> list[str]:
     """Bold words, and beside each what there is to say; nothing where that is nothing."""
-    width = max(map(len, rows), default=0) + len(GAP)
-    return [f"{bold(title.ljust(width))}{fact}" for title, fact in rows.items() if fact]
+    said = {title: fact for title, fact in rows.items() if fact}
+    width = max(map(len, said), default=0) + len(GAP)
+    return [f"{bold(title.ljust(width))}{fact}" for title, fact in said.items()]
 
 
 def join_sections(sections: Iterable[Sequence[str]]) -> str:

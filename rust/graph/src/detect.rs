@@ -117,8 +117,8 @@ fn is_versions(versions: &[u8]) -> bool {
 
 fn is_node(node: &[u8]) -> bool {
     let mut fields = fields(node).flatten();
-    let mut text = |number| matches!(fields.next(), Some((n, Value::Len(text))) if n == number && is_text(text));
-    text(1) && text(2)
+    let name = matches!(fields.next(), Some((1, Value::Len([_, ..]))));
+    name && matches!(fields.next(), Some((2, Value::Len(op))) if is_text(op))
 }
 
 fn is_text(bytes: &[u8]) -> bool {

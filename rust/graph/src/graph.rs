@@ -4,7 +4,7 @@ use crate::attr::{Attr, List};
 use crate::body::Body;
 use crate::meta_graph::MetaGraph;
 use crate::names::Named;
-use crate::signature::defaults_of;
+use crate::signature::{Default, defaults_of};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
 use tensorbundle_wire::{Fault, Result};
@@ -95,7 +95,7 @@ impl<'a> Graph<'a> {
         Ok(attrs)
     }
 
-    fn defaults(&self, i: u32, def: &'a [u8]) -> Result<Vec<(&'a [u8], &'a [u8])>> {
+    fn defaults(&self, i: u32, def: &'a [u8]) -> Result<Vec<Default<'a>>> {
         defaults_of(def).map_err(|why| self.fault(i, format!("the definition of its op: {why}")))
     }
 

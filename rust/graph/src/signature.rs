@@ -66,8 +66,11 @@ pub(crate) fn arg_def(arg: &[u8]) -> Result<OutputArg<'_>, Malformed> {
     Ok(out)
 }
 
+/// An attribute and its default value, a serialized AttrValue.
+pub(crate) type Default<'a> = (&'a [u8], &'a [u8]);
+
 /// The attributes of an OpDef that have a default, and its serialized AttrValue. Of several of a name the last counts.
-pub(crate) fn defaults_of(op_def: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Malformed> {
+pub(crate) fn defaults_of(op_def: &[u8]) -> Result<Vec<Default<'_>>, Malformed> {
     const ATTR: u32 = 4;
     let mut defaults = Vec::new();
     let mut all = fields(op_def);

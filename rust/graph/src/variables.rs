@@ -175,6 +175,9 @@ impl MetaGraph {
                     body.op(i) == b"Variable" && shape.as_ref().is_some_and(Vec::is_empty);
                 variable.shape = if unknown { None } else { shape };
             }
+            if variable.shape.is_none() && !variable.resource {
+                variable.shape = graph.shape(i, 0)?;
+            }
             if let Some(Attr::Bytes(shared)) = graph.attr(i, b"shared_name")? {
                 object = object.or_else(|| objects.get(&shared));
             }

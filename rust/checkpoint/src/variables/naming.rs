@@ -160,6 +160,11 @@ pub(crate) fn owned(name: &[u8]) -> Option<Owned<'_>> {
     Some(Owned { owner, slot: suffix.get(1..)?, kind: Kind::Slot, sure: true })
 }
 
+/// Is its last part what counts of steps are called?
+pub(crate) fn is_step(name: &[u8]) -> bool {
+    STEPS.contains(&without_number(last(name).1))
+}
+
 /// What a variable is that belongs to no other, by its name.
 pub(crate) fn kind_of(name: &[u8]) -> Kind {
     let (scope, base) = last(name);

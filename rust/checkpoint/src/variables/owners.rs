@@ -4,6 +4,7 @@ use super::naming::{self, Kind};
 use super::{SlotOf, Variable};
 use bytes::Bytes;
 use std::collections::HashMap;
+use tensorbundle_wire::dtype::DataType;
 
 /// What the optimizer's ops say: `slots` and `by_node` are of the parts, `moved` says which variable each is of.
 pub(super) fn by_graph(
@@ -75,6 +76,7 @@ pub(super) fn by_name(variables: &mut [Variable]) {
             },
             None => match copy_of(variables, &names, i) {
                 Some((owner, slot)) => (Kind::Slot, Some(owner), slot),
+                None if is_count(variable) => (Kind::Step, None, &[][..]),
                 None => (naming::kind_of(&name), None, &[][..]),
             },
         };
@@ -85,6 +87,13 @@ pub(super) fn by_name(variables: &mut [Variable]) {
             (variable.owner, variable.slot) = (owner, slot);
         }
     }
+}
+
+/// Without a graph that says more, an integer called so counts steps.
+fn is_count(variable: &Variable) -> bool {
+    let integer = matches!(variable.dtype, Some(DataType::INT32 | DataType::INT64));
+    let scalar = variable.shape.as_ref().is_some_and(Vec::is_empty);
+    integer && scalar && variable.trainable.is_none() && naming::is_step(&variable.name)
 }
 
 /// The parts of a partitioned variable are what the whole is.
