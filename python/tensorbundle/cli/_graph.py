@@ -13,6 +13,12 @@ savers, and what is wrong with it (then the exit code is 1). No op need be known
 --op, --name, --inputs-of and --outputs-of list the nodes that all of them fit;
 --name of one node shows all about it.
 
+In JSON, an attribute is what it is: a string its UTF-8 (bytes that are not UTF-8
+are lone surrogates, as in `cat --json`), a type its name, a shape a list with
+null for an unknown dimension, or null; a tensor {"dtype", "shape"}, and "values"
+if those are 16 at most; a function {"function", "attrs"}; what the caller of a
+function gives {"placeholder"}; what is damaged {"error"}.
+
 {_text.PATTERN_HELP}
 """
 

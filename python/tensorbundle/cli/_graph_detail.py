@@ -45,7 +45,7 @@ def sections(operation: Operation) -> list[list[str]]:
         _list("consumers", consumers),
         _list(
             "control outputs",
-            [(one.name, _text.safe(one.type)) for one in operation.control_outputs],
+            _try(lambda: [(x.name, _text.safe(x.type)) for x in operation.control_outputs]),
         ),
     ]
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 
+from tensorbundle.cli import _text
 from tensorbundle.errors import CheckpointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
-    from tensorbundle import Graph, Message, MetaGraph, Operation, Tensor, Variables
+    from tensorbundle import Graph, Message, MetaGraph, Operation, Tensor, Variable
 
+    T = TypeVar("T")
     Row = dict[str, object]
     Dims = tuple[int | None, ...] | None
 
@@ -20,12 +23,22 @@ KINDS = ("weight", "slot", "average", "step", "other")
 SAVER_VERSIONS = {0: "legacy", 1: "V1", 2: "V2"}
 
 
+def attempt(problems: list[str], what: str, make: Callable[[], list[T]]) -> list[T]:
+    """A part of a graph; where that is damaged, a problem and nothing: the rest can be told."""
+    try:
+        return make()
+    except CheckpointError as error:
+        problems.append(f"{what}: {_text.message(error)}")
+        return []
+
+
 def tensor(one: Tensor) -> Row:
-    return {
-        "name": one.name,
-        "dtype": None if one.dtype is None else one.dtype.name,
-        "shape": one.shape,
-    }
+    """Type and shape are unknown where the node is damaged, too: that is a problem elsewhere."""
+    try:
+        dtype, shape = one.dtype, one.shape
+    except CheckpointError:
+        dtype = shape = None
+    return {"name": one.name, "dtype": None if dtype is None else dtype.name, "shape": shape}
 
 
 def outputs(operation: Operation) -> list[Tensor]:
@@ -63,6 +76,16 @@ def constant(operation: Operation) -> Row:
         "shape": found[0]["shape"] if found else None,
         "nbytes": operation.nbytes,
     }
+
+
+def ops(graph: Graph) -> list[Row]:
+    """How many nodes there are of each op, here and in the functions; the most frequent first."""
+    own = graph.op_counts()
+    every = graph.op_counts(functions=True) if graph.function_name is None else own
+    return [
+        {"op": op, "nodes": own.get(op, 0), "in_functions": number - own.get(op, 0)}
+        for op, number in every.items()
+    ]
 
 
 def custom_ops(graph: Graph) -> list[Row]:
@@ -140,7 +163,7 @@ def _shape(shape: Message | None) -> Dims:
     return tuple(None if dim["size"] < 0 else dim["size"] for dim in shape["dim"])
 
 
-def kinds(variables: Variables) -> dict[str, int]:
+def kinds(variables: Iterable[Variable]) -> dict[str, int]:
     counts: dict[str, int] = dict.fromkeys(KINDS, 0)
     for variable in variables:
         counts[variable.kind] = counts.get(variable.kind, 0) + 1
@@ -149,8 +172,10 @@ def kinds(variables: Variables) -> dict[str, int]:
 
 def brief(meta: MetaGraph) -> dict[str, object]:
     """What `info` says of a graph."""
-    graph, variables = meta.graph, meta.variables
+    graph = meta.graph
     path = meta.path or ""
+    problems = graph.problems()
+    variables = attempt(problems, "variables", lambda: list(meta.variables))
     return {
         "path": path,
         "size": os.stat(path).st_size,  # noqa: PTH116
@@ -162,12 +187,13 @@ def brief(meta: MetaGraph) -> dict[str, object]:
         "functions": len(graph.functions),
         "variables": {
             "total": len(variables),
-            "trainable": len(variables.trainable),
+            "trainable": sum(1 for variable in variables if variable.trainable),
             "kinds": kinds(variables),
         },
         "placeholders": tensors(graph.placeholders),
         "signatures": list(meta.signature_def),
-        "collections": collections(meta),
-        "savers": savers(meta),
-        "custom_ops": custom_ops(graph),
+        "collections": attempt(problems, "collections", lambda: collections(meta)),
+        "savers": attempt(problems, "savers", lambda: savers(meta)),
+        "custom_ops": attempt(problems, "custom ops", lambda: custom_ops(graph)),
+        "problems": problems,
     }

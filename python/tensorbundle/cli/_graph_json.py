@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tensorbundle import Operation
+    from tensorbundle import Operation, Tensor
 
 FEW = 16
 
@@ -35,11 +35,19 @@ def node(operation: Operation, *, consumers: bool = False) -> dict[str, object]:
         "nbytes": operation.nbytes,
     }
     if consumers:
-        record["consumers"] = [
-            [reader.name for reader in dict.fromkeys(one.consumers())] for one in outputs
-        ]
-        record["control_outputs"] = [one.name for one in operation.control_outputs]
+        record.update(_readers(operation, outputs))
     return record
+
+
+def _readers(operation: Operation, outputs: list[Tensor]) -> dict[str, object]:
+    """Finding them goes over all nodes: one that is damaged hides them."""
+    try:
+        return {
+            "consumers": [[x.name for x in dict.fromkeys(one.consumers())] for one in outputs],
+            "control_outputs": [one.name for one in operation.control_outputs],
+        }
+    except CheckpointError:
+        return {"consumers": None, "control_outputs": None}
 
 
 def attrs_of(operation: Operation) -> dict[str, object]:

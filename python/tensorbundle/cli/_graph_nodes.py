@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from tensorbundle.cli import _graph_facts, _patterns, _text
+from tensorbundle.cli import _patterns, _text
 from tensorbundle.errors import CheckpointError, NotInGraphError
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ def select(args: argparse.Namespace, graph: Graph) -> list[Operation]:
 
 
 def _element(graph: Graph, name: str) -> Operation | Tensor:
-    """What a name means; an argument of a function may be given without its ":0"."""
+    """The node or tensor of a name."""
     try:
         return graph.as_graph_element(name)
     except CheckpointError:
@@ -153,6 +153,10 @@ def _outputs(operation: Operation) -> str:
 
 def type_of(tensor: Tensor) -> str:
     """The type and shape of a tensor: "float32[?,784]"."""
-    row = _graph_facts.tensor(tensor)
-    shape = _text.partial_shape(tensor.shape)
-    return f"{row['dtype'] or '?'} {shape}" if shape == "?" else f"{row['dtype'] or '?'}{shape}"
+    try:
+        dtype, dims = tensor.dtype, tensor.shape
+    except CheckpointError:
+        return "(damaged)"
+    shape = _text.partial_shape(dims)
+    name = "?" if dtype is None else dtype.name
+    return f"{name} {shape}" if shape == "?" else f"{name}{shape}"

@@ -9,7 +9,7 @@ from tensorbundle.errors import CheckpointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tensorbundle import Function, Graph, MetaGraph, Scope, Tensor
 
@@ -25,53 +25,58 @@ def functions(meta: MetaGraph, *, as_json: bool) -> int:
         return 0
     columns = [
         ("alias", [_text.safe(aliases.get(one.name, "")) for one in found]),
-        ("arguments", [_types(one.arguments) for one in found]),
-        ("returns", [_types(_returns(one)) for one in found]),
-        ("nodes", [f"{len(one.graph):,}" for one in found]),
+        ("arguments", [_types(one, lambda one: one.arguments) for one in found]),
+        ("returns", [_types(one, _returns) for one in found]),
+        ("nodes", ["?" if (n := _nodes(one)) is None else f"{n:,}" for one in found]),
         ("bytes", [_text.human(one.nbytes) for one in found]),
     ]
     if not aliases:
         del columns[0]
     names = [one.name for one in found]
     lines = _text.table("function", names, *columns, shown=max(len(names), 1))
-    nodes = _text.count(sum(len(one.graph) for one in found), "node")
+    nodes = _text.count(sum(_nodes(one) or 0 for one in found), "node")
     size = _text.human(sum(one.nbytes for one in found))
     lines.append(_text.bold(f"{_text.count(len(found), 'function')}, {nodes}, {size}"))
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 
-def _returns(function: Function) -> list[Tensor]:
+def _nodes(function: Function) -> int | None:
+    """None where the body is damaged."""
     try:
-        return [one for given in function.returns.values() for one in given]
+        return len(function.graph)
     except CheckpointError:
-        return []
+        return None
 
 
-def _types(tensors: list[Tensor]) -> str:
-    return _text.some([_graph_nodes.type_of(one) for one in tensors], 4)
+def _returns(function: Function) -> list[Tensor]:
+    return [one for given in function.returns.values() for one in given]
+
+
+def _types(function: Function, tensors: Callable[[Function], list[Tensor]]) -> str:
+    try:
+        return _text.some([_graph_nodes.type_of(one) for one in tensors(function)], 4)
+    except CheckpointError:
+        return "(damaged)"
 
 
 def _function(function: Function, alias: str | None) -> dict[str, object]:
     from tensorbundle.cli import _graph_json
 
+    record: dict[str, object] = {"name": function.name, "alias": alias, "nbytes": function.nbytes}
     try:
-        returns: object = {
-            key: [_graph_facts.tensor(one) for one in given]
-            for key, given in function.returns.items()
+        return {
+            **record,
+            "nodes": len(function.graph),
+            "arguments": [_graph_facts.tensor(one) for one in function.arguments],
+            "returns": {
+                key: [_graph_facts.tensor(one) for one in given]
+                for key, given in function.returns.items()
+            },
+            "attrs": _graph_json.attrs(function.attrs),
         }
-        attrs = _graph_json.attrs(function.attrs)
     except CheckpointError as error:
-        returns, attrs = None, {"": {"error": _text.message(error)}}
-    return {
-        "name": function.name,
-        "alias": alias,
-        "nodes": len(function.graph),
-        "nbytes": function.nbytes,
-        "arguments": [_graph_facts.tensor(one) for one in function.arguments],
-        "returns": returns,
-        "attrs": attrs,
-    }
+        return {**record, "error": _text.message(error)}
 
 
 def scopes(meta: MetaGraph, graph: Graph, depth: int | None, *, as_json: bool) -> int:

@@ -6,18 +6,15 @@ import os
 import sys
 
 from tensorbundle.cli import _graph_facts, _text
-from tensorbundle.errors import CheckpointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any
 
     from tensorbundle import Graph, MetaGraph
     from tensorbundle.cli._graph_facts import Row
     from tensorbundle.cli._json import Member
-
-    T = TypeVar("T")
 
 FINDING = 1
 OPS = 10
@@ -42,37 +39,37 @@ class Summary:
 
     def __init__(self, meta: MetaGraph, graph: Graph) -> None:
         whole = graph.function_name is None
+        facts = _graph_facts
         self.meta = meta
         self.graph = graph
         self.whole = whole
         self.problems = graph.problems()
-        self.ops = graph.op_counts()
-        self.constants = _graph_facts.constants(graph)
+        self.ops = self._rows("ops", True, lambda: facts.ops(graph))
+        self.constants = facts.attempt(self.problems, "constants", lambda: facts.constants(graph))
         if whole:
-            self.inputs = _graph_facts.tensors(graph.placeholders)
-            self.outputs = [_graph_facts.tensor(one) for one in graph.outputs]
+            self.inputs = facts.tensors(graph.placeholders)
+            self.outputs = self._rows(
+                "outputs", whole, lambda: [facts.tensor(one) for one in graph.outputs]
+            )
         else:
             function = meta.graph.functions[graph.function_name or ""]
-            self.inputs = [_graph_facts.tensor(one) for one in function.arguments]
-            returned = self._try("returns", lambda: list(function.returns.items()))
-            self.outputs = [
-                {**_graph_facts.tensor(one), "key": key} for key, given in returned for one in given
-            ]
-        self.signatures = self._rows("signatures", whole, lambda: _graph_facts.signatures(meta))
-        self.collections = self._rows("collections", whole, lambda: _graph_facts.collections(meta))
-        self.savers = self._rows("savers", whole, lambda: _graph_facts.savers(meta))
-        self.custom = self._rows("custom ops", whole, lambda: _graph_facts.custom_ops(graph))
-
-    def _try(self, what: str, make: Callable[[], list[T]]) -> list[T]:
-        """What is damaged is a problem, and the rest is shown."""
-        try:
-            return make()
-        except CheckpointError as error:
-            self.problems.append(f"{what}: {_text.message(error)}")
-            return []
+            self.inputs = [facts.tensor(one) for one in function.arguments]
+            self.outputs = self._rows(
+                "returns",
+                True,
+                lambda: [
+                    {**facts.tensor(one), "key": key}
+                    for key, given in function.returns.items()
+                    for one in given
+                ],
+            )
+        self.signatures = self._rows("signatures", whole, lambda: facts.signatures(meta))
+        self.collections = self._rows("collections", whole, lambda: facts.collections(meta))
+        self.savers = self._rows("savers", whole, lambda: facts.savers(meta))
+        self.custom = self._rows("custom ops", whole, lambda: facts.custom_ops(graph))
 
     def _rows(self, what: str, wanted: bool, make: Callable[[], list[Row]]) -> list[Row]:
-        return self._try(what, make) if wanted else []
+        return _graph_facts.attempt(self.problems, what, make) if wanted else []
 
     def document(self) -> dict[str, Member]:
         meta = self.meta
@@ -86,7 +83,7 @@ class Summary:
             "tags": list(meta.tags),
             "nodes": len(self.graph),
             "functions": len(meta.graph.functions),
-            "ops": ({"op": op, "nodes": number} for op, number in self.ops.items()),
+            "ops": iter(self.ops),
             "inputs" if not self.whole else "placeholders": iter(self.inputs),
             "outputs": iter(self.outputs),
             "signatures": iter(self.signatures),
@@ -128,10 +125,15 @@ class Summary:
                 "producer": str(meta.producer or ""),
                 "tags": ", ".join(map(_text.safe, meta.tags)),
                 "nodes": f"{len(self.graph):,}",
-                "functions": f"{len(meta.graph.functions):,}" if self.whole else "",
+                "functions": self._functions() if self.whole else "",
                 "constants": self._constants(),
             }
         )
+
+    def _functions(self) -> str:
+        number = len(self.meta.graph.functions)
+        inside = sum(number for number in _numbers(self.ops, "in_functions"))
+        return f"{number:,}, with {_text.count(inside, 'node')}" if number else "0"
 
     def _constants(self) -> str:
         """How much of the file is constants; a text file has them in another form."""
@@ -144,11 +146,17 @@ class Summary:
         return f"{text}: {total / max(size, 1):.0%} of the file's {_text.human(size)}"
 
     def _op_table(self) -> list[str]:
-        ops, numbers = list(self.ops), list(self.ops.values())
-        if len(ops) > OPS:
-            rest = f"{len(ops) - OPS:,} more ops"
-            ops, numbers = [*ops[:OPS], rest], [*numbers[:OPS], sum(numbers[OPS:])]
-        return _text.table("op", ops, ("nodes", [f"{n:,}" for n in numbers]), shown=OPS + 1)
+        """The most frequent, and the sum of the rest."""
+        names = [str(row["op"]) for row in self.ops]
+        if len(names) > OPS:
+            names[OPS:] = [f"{_text.count(len(names) - OPS, 'more op')}"]
+        columns: list[tuple[str, list[str]]] = []
+        for key, title in (("nodes", "nodes"), ("in_functions", "in functions")):
+            numbers = _numbers(self.ops, key)
+            numbers[OPS:] = [sum(numbers[OPS:])] if len(numbers) > OPS else []
+            if key == "nodes" or any(numbers):
+                columns.append((title, [f"{number:,}" for number in numbers]))
+        return _text.table("op", names, *columns, shown=OPS + 1)
 
     def _signature_table(self) -> list[str]:
         return _table(
@@ -176,6 +184,10 @@ class Summary:
         more = len(self.problems) - _text.SHOWN
         rest = [f"… and {more:,} more"] if more > 0 else []
         return [title, *map(_text.sentence, self.problems[: _text.SHOWN]), *rest]
+
+
+def _numbers(rows: Sequence[Row], key: str) -> list[int]:
+    return [number for row in rows if isinstance(number := row[key], int)]
 
 
 def cell(value: object) -> str:

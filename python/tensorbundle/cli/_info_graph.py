@@ -76,8 +76,16 @@ def section(graph: dict[str, Any] | None) -> list[str]:
             "custom ops": _text.some(
                 [f"{row['op']} ({row['nodes']:,})" for row in graph["custom_ops"]]
             ),
+            "problems": _problems(graph["problems"]),
         }
     )
+
+
+def _problems(problems: list[str]) -> str:
+    if not problems:
+        return ""
+    first = f"{len(problems):,}: {_text.sentence(problems[0])}"
+    return first if len(problems) == 1 else f"{first}; `tensorbundle graph` lists all"
 
 
 def _variables(numbers: dict[str, Any]) -> str:

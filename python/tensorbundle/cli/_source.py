@@ -61,9 +61,13 @@ def open_graph(path: str, tags: list[str] | None = None) -> MetaGraph:
     if own is None and os.path.isfile(path) and not _is_part(path):  # noqa: PTH113
         own = path
     if own is None:
-        with tensorbundle.open(path) as checkpoint:
-            own = checkpoint.meta_path
-            prefix = checkpoint.prefix
+        try:
+            with tensorbundle.open(path) as checkpoint:
+                own, prefix = checkpoint.meta_path, checkpoint.prefix
+        except (FileNotFoundError, UnsupportedError):
+            own = prefix = _only_graph(path)
+            if own is None:
+                raise
         if own is None:
             raise _text.CommandError(
                 f"{prefix}: there is no graph beside this checkpoint, neither {prefix}.meta "
@@ -89,6 +93,14 @@ def _graph_of(path: str) -> str | None:
         return path
     beside = f"{path}.meta"
     return beside if os.path.isfile(beside) else None  # noqa: PTH113
+
+
+def _only_graph(path: str) -> str | None:
+    """The graph in a directory without a checkpoint that can be opened, if there is but one."""
+    if not os.path.isdir(path):  # noqa: PTH112
+        return None
+    found = [name for name in os.listdir(path) if name.endswith(".meta")]  # noqa: PTH208
+    return os.path.join(path, found[0]) if len(found) == 1 else None  # noqa: PTH118
 
 
 def _is_part(path: str) -> bool:

@@ -19,7 +19,9 @@ NARROWEST = 8  # of an elastic column
 WIDEST = 200  # of a column; a longer cell moves the rest of its own line, not all lines
 SHOWN = 8  # rows of a table that is one of several
 WORDY = frozenset(("shape", "inputs", "outputs", "arguments", "returns", "tensor", "first"))
-NUMBERS = frozenset(("tensors", "elements", "bytes", "nodes", "items", "variables"))
+NUMBERS = frozenset(
+    ("tensors", "elements", "bytes", "nodes", "in functions", "items", "variables", "stored")
+)
 PATH_HELP = "a prefix, any of its files, or a directory with a checkpoint in it"
 GRAPH_HELP = (
     "a graph (.meta, .pb, .pbtxt), a SavedModel's directory, or a checkpoint with a graph beside it"

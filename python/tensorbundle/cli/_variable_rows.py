@@ -19,16 +19,21 @@ BITS = re.compile(r"[a-z]+(\d+)")
 
 
 class Row:
-    """A variable; `elements` and `nbytes` are None where they are not known."""
+    """A variable; `elements` and `nbytes` are None where they are not known.
 
-    __slots__ = ("elements", "name", "nbytes", "variable")
+    They are those of its tensor in the checkpoint: one that is not in it takes nothing there.
+    Without a checkpoint they are the graph's.
+    """
 
-    def __init__(self, variable: Variable, info: TensorInfo | None) -> None:
+    __slots__ = ("elements", "name", "nbytes", "stored", "variable")
+
+    def __init__(self, variable: Variable, info: TensorInfo | None, *, alone: bool) -> None:
         self.variable = variable
         self.name = variable.name
-        if info is not None:
-            self.elements: int | None = info.size
-            self.nbytes: int | None = info.nbytes
+        self.stored = info is not None
+        if info is not None or not alone:
+            self.elements: int | None = 0 if info is None else info.size
+            self.nbytes: int | None = 0 if info is None else info.nbytes
             return
         dims = [dim for dim in variable.shape or () if dim is not None]
         known = variable.shape is not None and len(dims) == len(variable.shape)
@@ -48,7 +53,10 @@ def _width(dtype: str) -> int | None:
 def rows(variables: Variables) -> list[Row]:
     checkpoint = variables.checkpoint
     infos = {} if checkpoint is None else {info.name: info for info in checkpoint.infos()}
-    return [Row(one, infos.get(one.key) if one.key is not None else None) for one in variables]
+    alone = checkpoint is None
+    return [
+        Row(one, None if one.key is None else infos.get(one.key), alone=alone) for one in variables
+    ]
 
 
 def is_misfit(finding: Finding) -> bool:
@@ -59,15 +67,21 @@ def is_misfit(finding: Finding) -> bool:
 class Total:
     """Sums of what is known."""
 
-    __slots__ = ("elements", "nbytes", "variables")
+    __slots__ = ("elements", "nbytes", "stored", "variables")
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.variables = len(rows)
+        self.stored = sum(1 for row in rows if row.stored)
         self.elements = sum(row.elements or 0 for row in rows)
         self.nbytes = sum(row.nbytes or 0 for row in rows)
 
     def record(self) -> dict[str, int]:
-        return {"variables": self.variables, "elements": self.elements, "bytes": self.nbytes}
+        return {
+            "variables": self.variables,
+            "stored": self.stored,
+            "elements": self.elements,
+            "bytes": self.nbytes,
+        }
 
 
 def by_kind(rows: Sequence[Row]) -> dict[str, Total]:
@@ -126,7 +140,7 @@ def _name(find: Callable[[], object]) -> str | None:
     return name
 
 
-def table(rows: Sequence[Row], size: Callable[[int], str]) -> list[str]:
+def table(rows: Sequence[Row], size: Callable[[int], str], *, alone: bool) -> list[str]:
     if not rows:
         return []
     found = [row.variable for row in rows]
@@ -136,8 +150,9 @@ def table(rows: Sequence[Row], size: Callable[[int], str]) -> list[str]:
         _text.Column("shape", [_text.partial_shape(one.shape) for one in found], elastic=True),
         _text.Column("kind", [one.kind for one in found]),
         _text.Column("trainable", [_yes(one.trainable) for one in found]),
-        _text.Column("key", [_key(one) for one in found], elastic=True),
-        _text.Column("bytes", [_size(row.nbytes, size) for row in rows], right=True),
+        _text.Column("slots", [str(len(one.slots) or "") for one in found], right=True),
+        _text.Column("key", [_key(row, alone=alone) for row in rows], elastic=True),
+        _text.Column("bytes", [_size(row, size, alone=alone) for row in rows], right=True),
     ]
     shown = [column for column in columns if column.title == "name" or any(column.cells)]
     header, *lines = _text.layout(shown, _text.terminal_width())
@@ -148,25 +163,33 @@ def _yes(value: bool | None) -> str:
     return "" if value is None else "yes" if value else "no"
 
 
-def _key(variable: Variable) -> str:
-    """The key where it is not the name."""
-    if variable.key is None:
+def _key(row: Row, *, alone: bool) -> str:
+    """The key where it is not the name, and why there is no tensor."""
+    key = row.variable.key
+    if key is None:
         return "(not saved)"
-    return "" if variable.key == variable.name else _text.safe(variable.key)
+    missing = [] if row.stored or alone else ["(missing)"]
+    return " ".join([*([] if key == row.name else [_text.safe(key)]), *missing])
 
 
-def _size(nbytes: int | None, size: Callable[[int], str]) -> str:
-    return "?" if nbytes is None else size(nbytes)
+def _size(row: Row, size: Callable[[int], str], *, alone: bool) -> str:
+    if not (row.stored or alone):
+        return ""
+    return "?" if row.nbytes is None else size(row.nbytes)
 
 
-def kind_table(rows: Sequence[Row], size: Callable[[int], str]) -> list[str]:
+def kind_table(rows: Sequence[Row], size: Callable[[int], str], *, alone: bool) -> list[str]:
+    """What the variables of each kind take; how many are in the checkpoint, if not all are."""
     totals = by_kind(rows)
-    if len(totals) < 2:
+    all_stored = alone or all(row.stored for row in rows)
+    if len(totals) < 2 and all_stored:
         return []
+    stored = ("stored", [f"{total.stored:,}" for total in totals.values()])
     return _text.table(
         "kind",
         list(totals),
         ("variables", [f"{total.variables:,}" for total in totals.values()]),
+        *([] if all_stored else [stored]),
         ("elements", [f"{total.elements:,}" for total in totals.values()]),
         ("bytes", [size(total.nbytes) for total in totals.values()]),
     )

@@ -20,7 +20,7 @@ FINDING = 1
 DESCRIPTION = f"""\
 List the variables of a model: name, dtype, shape, what they are for (weights,
 optimizer slots, moving averages, steps), whether they are trained, and the bytes
-they take; then their totals, and what does not fit between graph and checkpoint
+they take in it; then their totals, and what does not fit between graph and checkpoint
 (then the exit code is 1). No tensor data is read.
 
 Works with a graph alone, and with a checkpoint alone: then names tell.
@@ -128,16 +128,19 @@ def _write_text(
     from tensorbundle.cli import _variable_rows
 
     size = str if args.bytes else _text.human
+    alone = source.checkpoint is None
     total = _variable_rows.Total(rows)
     number = _text.count(total.variables, "variable")
     if len(rows) != len(variables):
         number = f"{len(rows):,} of {_text.count(len(variables), 'variable')}"
     elements = _text.count(total.elements, "element")
     unknown = sum(1 for row in rows if row.nbytes is None)
+    if not alone and total.stored < total.variables:
+        number += f" ({total.stored:,} in the checkpoint)"
     rest = f" and {_text.count(unknown, 'variable')} of unknown size" if unknown else ""
     sections = [
-        _variable_rows.table(rows, size),
-        _variable_rows.kind_table(rows, size),
+        _variable_rows.table(rows, size, alone=alone),
+        _variable_rows.kind_table(rows, size, alone=alone),
         [
             _text.bold(f"{number}, {elements}, {_text.both(total.nbytes)}{rest}"),
             *_remarks(source),

@@ -183,11 +183,8 @@ pub(crate) fn kind_of(name: &[u8]) -> Kind {
     }
     if of_optimizer {
         let trained = scope.is_some_and(|scope| last(scope).1 == b"_trainable_variables");
-        return if trained || !(OPTIMIZER.contains(&plain) || is_listed(scope)) {
-            Kind::Weight
-        } else {
-            Kind::Slot
-        };
+        let setting = OPTIMIZER.contains(&plain) || OPTIMIZER.contains(&base);
+        return if trained || !(setting || is_listed(scope)) { Kind::Weight } else { Kind::Slot };
     }
     if matches!(plain, b"save_counter" | b"_CHECKPOINTABLE_OBJECT_GRAPH") {
         return Kind::Other;
