@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from graph_maker import (
     floats,
     function,
     graph_def,
+    map_field,
     meta_graph,
     node,
     node_list,
@@ -161,6 +163,80 @@ def test_a_collection_of_what_is_not_there_is_a_problem(tmp_path: Path) -> None:
     result = cli("graph", write(tmp_path, data))
     assert result.code == 1
     assert "gone" in result.lines[-1]
+
+
+def damaged(folder: Path) -> Path:
+    """A sound node among damaged ones, and a function with damage in its body."""
+    broken = map_field(5, "_output_shapes", b"\x0f")
+    nodes = [
+        node("sound", "Neg", ["x"], T=of_type(1)),
+        node("x", "Placeholder", dtype=of_type(1)) + broken,
+        node("y", "Neg", ["x", "gone"]) + broken,
+    ]
+    body = function(op_def("f", [arg_def("a", dtype=1)]), [b"\x0f"])
+    return write(folder, meta_graph(graph_def(nodes, [body])))
+
+
+def test_damage_hides_no_more_than_it_must(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    result = cli("graph", path)
+    assert (result.code, result.err) == (1, "")
+    assert "nodes       3" in result.lines
+    assert "x:0          ?      ?" in result.lines
+    assert 'constants: function "f"' in result.out
+    document = cli("graph", path, "--json").document
+    assert len(document["problems"]) >= 3
+    info = cli("info", path)
+    assert info.code == 0
+    assert any(line.startswith("problems  ") for line in info.lines)
+    assert cli("info", path, "--json").document["graph"]["problems"]
+
+
+def test_damaged_nodes_are_listed_with_the_others(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    listing = cli("graph", path, "--name", "*")
+    assert listing.code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in listing.lines}
+    assert rows["x"] == ["Placeholder", "(damaged)"]
+    assert rows["sound"] == ["Neg", "x", "float32", "?"]
+    assert rows["y"][:3] == ["Neg", "x,", "gone"]
+    nodes = cli("graph", path, "--name", "*", "--json").document["nodes"]
+    assert [row["name"] for row in nodes] == ["sound", "x", "y"]
+    assert nodes[1]["outputs"] == [{"name": "x:0", "dtype": None, "shape": None}]
+    for name in ("sound", "x", "y"):
+        assert cli("graph", path, "--name", name).code == 0
+        assert cli("graph", path, "--name", name, "--json").code == 0
+
+
+def test_a_damaged_function_is_listed(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    assert cli("graph", path, "--functions").lines[1].split()[:3] == ["f", "(damaged)", "(damaged)"]
+    (record,) = cli("graph", path, "--functions", "--json").document["functions"]
+    assert record["name"] == "f"
+    assert "error" in record
+    assert cli("graph", path, "--function", "f").code == 2
+
+
+def test_the_only_graph_of_a_directory(meta: Path, tmp_path: Path) -> None:
+    shutil.copy(meta, tmp_path / "export.meta")
+    assert "nodes       331" in cli("graph", tmp_path).lines
+    shutil.copy(meta, tmp_path / "other.meta")
+    result = cli("graph", tmp_path)
+    assert (result.code, result.out) == (2, "")
+    assert "no checkpoint in this directory" in result.err
+
+
+def test_ops_of_functions_are_counted_apart(model: Path) -> None:
+    result = cli("graph", model)
+    graph = tb.load_meta_graph(model).graph
+    every = graph.op_counts(functions=True)
+    inside = sum(len(one.graph) for one in graph.functions.values())
+    assert f"functions   {len(graph.functions)}, with {inside} nodes" in result.lines
+    assert any(line.split() == ["op", "nodes", "in", "functions"] for line in result.lines)
+    rows = cli("graph", model, "--json").document["ops"]
+    assert {row["op"]: row["nodes"] + row["in_functions"] for row in rows} == every
+    assert [row["op"] for row in rows] == list(every)
+    assert sum(row["nodes"] for row in rows) == len(graph)
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--name", "*"], ["--scopes"]])

@@ -61,18 +61,7 @@ def open_graph(path: str, tags: list[str] | None = None) -> MetaGraph:
     if own is None and os.path.isfile(path) and not _is_part(path):  # noqa: PTH113
         own = path
     if own is None:
-        try:
-            with tensorbundle.open(path) as checkpoint:
-                own, prefix = checkpoint.meta_path, checkpoint.prefix
-        except (FileNotFoundError, UnsupportedError):
-            own = prefix = _only_graph(path)
-            if own is None:
-                raise
-        if own is None:
-            raise _text.CommandError(
-                f"{prefix}: there is no graph beside this checkpoint, neither {prefix}.meta "
-                "nor a SavedModel's; give the path of a graph's file"
-            )
+        own = _graph_beside(path)
     return tensorbundle.load_meta_graph(own, tags=tags)
 
 
@@ -93,6 +82,24 @@ def _graph_of(path: str) -> str | None:
         return path
     beside = f"{path}.meta"
     return beside if os.path.isfile(beside) else None  # noqa: PTH113
+
+
+def _graph_beside(path: str) -> str:
+    """The graph that belongs to the checkpoint of a path."""
+    try:
+        with tensorbundle.open(path) as checkpoint:
+            found, prefix = checkpoint.meta_path, checkpoint.prefix
+    except (FileNotFoundError, UnsupportedError):
+        only = _only_graph(path)
+        if only is None:
+            raise
+        return only
+    if found is None:
+        raise _text.CommandError(
+            f"{prefix}: there is no graph beside this checkpoint, neither {prefix}.meta "
+            "nor a SavedModel's; give the path of a graph's file"
+        )
+    return found
 
 
 def _only_graph(path: str) -> str | None:
