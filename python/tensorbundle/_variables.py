@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ._native import join
-from .errors import TensorNotFoundError
+from .errors import CorruptionError, TensorNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ._dtype import DType
     from ._meta_graph import MetaGraph
     from ._native import MetaGraphReader, Operation, Tensor, TensorInfo, VariableRow
+
+
+def _box(place: tuple[slice, ...]) -> str:
+    return "[" + ", ".join(f"{piece.start}:{piece.stop}" for piece in place) + "]"
 
 
 def _reader(graph: MetaGraph) -> MetaGraphReader:
@@ -111,7 +115,8 @@ class Variable:
         """Who says so.
 
         ``"restore"``: the constants of the graph's restore ops; ``"save"``: those of its save ops;
-        ``"name"``: the rule for names, as no saver says; ``"tensor"``: there is no graph.
+        ``"object"``: the
+        object graphs of a SavedModel and its checkpoint; ``"name"``: the rule for names, as no saver says; ``"tensor"``: there is no graph.
         """
         return self._row.key_source
 
@@ -226,6 +231,16 @@ class Variable:
             return checkpoint.read(key, aligned=aligned, verify=verify)
         if not place:
             return checkpoint.read(key, aligned=aligned, verify=verify)
+        shape = checkpoint.info(key).shape
+        if len(shape) != len(place) or any(
+            piece.stop > size for piece, size in zip(place, shape, strict=True)
+        ):
+            error = CorruptionError(
+                f"variable {self.name!r} is a part of tensor {key!r} that this has not: "
+                f"want {_box(place)}, its shape is {list(shape)}"
+            )
+            error.tensor = key
+            raise error
         rows, *rest = place
         return checkpoint.read(key, rows=rows, aligned=aligned, verify=verify)[:, *rest]
 
@@ -282,7 +297,8 @@ class Variables(Sequence[Variable]):
     def findings(self) -> list[Finding]:
         """What does not fit: variables without a tensor, tensors without a variable, and the like.
 
-        Empty if all fits, or if one of the two is missing.
+        Empty if all fits. With only one of the two nothing can be missing, but a part of the graph
+        may not be understood.
         """
         return list(self._findings)
 

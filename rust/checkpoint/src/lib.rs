@@ -20,4 +20,4 @@ pub use locate::{Located, locate};
 pub use meta_file::{file_of, meta_beside, open_meta_graph, parse_meta_graph};
 pub use near::near_names;
 pub use state_file::{StateFile, read_state_file};
-pub use variables::{Finding, Join, KeyFrom, Kind, Misfit, Variable, join};
+pub use variables::{Finding, Join, KeyFrom, Kind, Misfit, Variable, join, object_graph};

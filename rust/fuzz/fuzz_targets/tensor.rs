@@ -10,7 +10,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(value) = decode(&bytes) else {
         return;
     };
-    let count: u64 = value.shape.dims().iter().product();
+    let dims = value.shape.dims();
+    let count = if dims.contains(&0) { 0 } else { dims.iter().product::<u64>() };
     match value.elements {
         Elements::Raw(raw) => {
             assert_eq!(raw.len() as u64, count * value.dtype.width().unwrap_or(0) as u64);

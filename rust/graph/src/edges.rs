@@ -5,7 +5,7 @@ use once_cell::race::OnceBox;
 use tensorbundle_wire::Result;
 
 /// An input of a node: where it comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Edge {
     /// The node or argument; [`MISSING`] if the input names nothing that there is, or several nodes.
     pub src: u32,

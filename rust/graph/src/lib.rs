@@ -54,5 +54,7 @@ pub use node::Node;
 pub use ports::{MAX_PORTS, Ports};
 pub use scopes::Scope;
 pub use signature::{Kind, OutputArg};
-pub use variables::{SliceInfo, Variable, VariableDef, is_variable_op};
+pub use variables::{
+    GraphVariables, ObjectVariable, SliceInfo, Variable, VariableDef, children, is_variable_op,
+};
 pub use walk::Walk;

@@ -15,6 +15,7 @@ use crate::graph::Graph;
 use crate::meta_graph::MetaGraph;
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::rc::Rc;
 use tensorbundle_wire::dtype::DataType;
 use tensorbundle_wire::tensor_proto::{Elements, decode};
 use tensorbundle_wire::{Fault, Result, shown};
@@ -47,8 +48,15 @@ pub struct Links {
     pub faults: Vec<Fault>,
 }
 
-/// Ways to follow from one tensor. Real ones take fewer than ten steps.
-const MAX_STEPS: usize = 1000;
+/// Steps to follow from one tensor. Real ways have fewer than ten.
+const MAX_STEPS: usize = 64;
+
+/// Links of one file. A function with many restores that many nodes call claims the product of the two; real files
+/// have two for each variable.
+const MAX_LINKS: usize = 1 << 20;
+
+/// Nodes that a way back may lead to and still be kept: of more, each way leads to its own.
+const MANY: usize = 64;
 
 /// A place in the graph or in a function.
 type Place = (Option<u32>, Edge);
@@ -58,12 +66,22 @@ struct Linker<'a> {
     /// For each function, the nodes that call it, and how many inputs of theirs come before its own.
     calls: HashMap<u32, Vec<(Option<u32>, u32, u32)>>,
     out: Links,
+    /// Where ways back have led: the tensors of one function come from the same calls.
+    known: HashMap<Place, Rc<[(u32, u32)]>>,
+    /// Some way was longer than is followed.
+    lost: bool,
 }
 
 impl MetaGraph {
     /// Which variable which tensor of a checkpoint is restored into.
     pub fn links(&self) -> Links {
-        let mut linker = Linker { meta: self, calls: HashMap::new(), out: Links::default() };
+        let mut linker = Linker {
+            meta: self,
+            calls: HashMap::new(),
+            out: Links::default(),
+            known: HashMap::new(),
+            lost: false,
+        };
         let functions = 0..self.library().len() as u32;
         let graphs: Vec<_> = std::iter::once(None).chain(functions.map(Some)).collect();
         let mut found = Vec::new();
@@ -81,6 +99,15 @@ impl MetaGraph {
             if let Err(fault) = linker.io(graph, i) {
                 linker.out.faults.push(fault);
             }
+        }
+        let mut limit = |what: String| {
+            linker.out.faults.push(Fault::unsupported("links of savers", what));
+        };
+        if linker.lost {
+            limit(format!("a variable is more than {MAX_STEPS} steps from its saver"));
+        }
+        if linker.out.links.len() >= MAX_LINKS {
+            limit(format!("more than {MAX_LINKS}: not all are followed"));
         }
         linker.out
     }
@@ -140,7 +167,7 @@ impl<'a> Linker<'a> {
 
     fn io(&mut self, graph: Graph<'a>, i: u32) -> Result<()> {
         let body = graph.body();
-        let Some(io) = io_op(body.op(i)) else {
+        let Some(io) = io_op(body.op(i)).filter(|_| self.out.links.len() < MAX_LINKS) else {
             return Ok(());
         };
         let inputs = graph.inputs(i)?;
@@ -170,13 +197,14 @@ impl<'a> Linker<'a> {
             Some(Attr::List(List::Types(list))) if types.is_empty() => list,
             _ => types,
         };
-        let add = |linker: &mut Self, number: u32, targets: Vec<(u32, u32)>| {
+        let add = |linker: &mut Self, number: u32, targets: Rc<[(u32, u32)]>| {
             let Some(key) = names.get(number) else {
                 return;
             };
             let slice = specs.get(number).unwrap_or_default();
             let dtype = types.get(number as usize).copied().or(one);
-            for (target, anchor) in targets {
+            let left = MAX_LINKS.saturating_sub(linker.out.links.len());
+            for &(target, anchor) in targets.iter().take(left) {
                 linker.out.links.push(Link {
                     target,
                     key: key.clone(),
@@ -191,8 +219,13 @@ impl<'a> Linker<'a> {
         if io.restores {
             let edges = graph.edges()?;
             for &used in edges.users(i) {
+                if self.out.links.len() >= MAX_LINKS {
+                    break;
+                }
                 if let Ok(port) = u32::try_from(edges.port(used)) {
-                    for handle in forward(graph, used.dst, used.input)? {
+                    let (handles, lost) = forward(graph, used.dst, used.input)?;
+                    self.lost |= lost;
+                    for handle in handles {
                         let targets = self.back((graph.function(), handle));
                         add(self, port, targets);
                     }
@@ -210,12 +243,20 @@ impl<'a> Linker<'a> {
 
     /// The nodes of the graph that an edge comes from, through what passes it on and out of functions; and the
     /// call in the graph that led there.
-    fn back(&self, from: Place) -> Vec<(u32, u32)> {
+    fn back(&mut self, from: Place) -> Rc<[(u32, u32)]> {
+        if let Some(known) = self.known.get(&from) {
+            return known.clone();
+        }
         let mut found = Vec::new();
-        let mut waiting = vec![(from, u32::MAX)];
+        let mut waiting = vec![(from, u32::MAX, 0)];
         let mut seen = std::collections::HashSet::new();
-        while let Some(((function, edge), call)) = waiting.pop() {
-            if !seen.insert((function, edge.src, edge.port)) || seen.len() > MAX_STEPS {
+        while let Some(((function, edge), call, steps)) = waiting.pop() {
+            // Callers do not count as steps: a function may have as many as there are nodes.
+            if edge.port < 0 || !seen.insert((function, edge.src, edge.port)) {
+                continue;
+            }
+            if steps > MAX_STEPS {
+                self.lost = true;
                 continue;
             }
             let Ok(graph) = self.meta.graph_of(function) else {
@@ -226,16 +267,13 @@ impl<'a> Linker<'a> {
                 ((edge.src as usize).checked_sub(body.len()), function)
             {
                 for &(caller, node, before) in self.calls.get(&function).into_iter().flatten() {
-                    let edges = self.meta.graph_of(caller).and_then(|graph| graph.inputs(node));
-                    let at = arg + before as usize;
-                    if let Some(&edge) = edges.ok().as_ref().and_then(|edges| edges.get(at)) {
-                        waiting.push(((caller, edge), node));
+                    if let Some(edge) = self.input(caller, node, arg + before as usize) {
+                        waiting.push(((caller, edge), node, steps + 1));
                     }
                 }
             } else if passes_on(body.op(edge.src)) {
-                let inputs = graph.inputs(edge.src).unwrap_or_default();
-                if let Some(&edge) = inputs.first().filter(|edge| edge.port >= 0) {
-                    waiting.push(((function, edge), call));
+                if let Some(edge) = self.input(function, edge.src, 0) {
+                    waiting.push(((function, edge), call, steps + 1));
                 }
             } else if function.is_none() && edge.src != MISSING {
                 found.push((edge.src, call));
@@ -243,7 +281,17 @@ impl<'a> Linker<'a> {
         }
         found.sort_unstable();
         found.dedup_by_key(|&mut (target, _)| target);
+        let found: Rc<[_]> = found.into();
+        if found.len() < MANY {
+            self.known.insert(from, found.clone());
+        }
         found
+    }
+
+    /// Input `at` of a node.
+    fn input(&self, function: Option<u32>, node: u32, at: usize) -> Option<Edge> {
+        let edges = self.meta.graph_of(function).ok()?.edges().ok()?;
+        edges.inputs(node).get(at).copied()
     }
 
     /// The strings of a constant.
@@ -256,8 +304,7 @@ impl<'a> Linker<'a> {
                 ((i as usize).checked_sub(body.len()), graph.function())
             {
                 let &(caller, node, before) = self.calls.get(&function)?.first()?;
-                let edges = self.meta.graph_of(caller).ok()?.inputs(node).ok()?;
-                place = (caller, *edges.get(arg + before as usize)?);
+                place = (caller, self.input(caller, node, arg + before as usize)?);
                 continue;
             }
             if body.op(i) == b"Const" {
@@ -274,7 +321,7 @@ impl<'a> Linker<'a> {
             if !passes_on(body.op(i)) {
                 return None;
             }
-            place.1 = *graph.inputs(i).ok()?.first()?;
+            place.1 = self.input(place.0, i, 0)?;
         }
         None
     }
@@ -296,24 +343,32 @@ impl Strings {
 }
 
 /// The handles that a restored tensor is assigned to, from input `input` of node `i` on.
-fn forward(graph: Graph<'_>, i: u32, input: u32) -> Result<Vec<Edge>> {
+///
+/// Also says whether a way was longer than is followed.
+fn forward(graph: Graph<'_>, i: u32, input: u32) -> Result<(Vec<Edge>, bool)> {
     let edges = graph.edges()?;
     let mut handles = Vec::new();
-    let mut waiting = vec![(i, input)];
+    let mut waiting = vec![(i, input, 0)];
     let mut seen = std::collections::HashSet::new();
-    while let Some((i, input)) = waiting.pop() {
-        if !seen.insert(i) || seen.len() > MAX_STEPS {
+    let mut lost = false;
+    while let Some((i, input, steps)) = waiting.pop() {
+        if !seen.insert((i, input)) {
+            continue;
+        }
+        if steps > MAX_STEPS {
+            lost = true;
             continue;
         }
         if input == 0 && passes_on(graph.body().op(i)) {
-            waiting.extend(edges.users_of(i, 0).map(|used| (used.dst, used.input)));
+            let users = edges.users_of(i, 0);
+            waiting.extend(users.map(|used| (used.dst, used.input, steps + 1)));
         } else if input > 0 {
             // Assign, AssignVariableOp, LookupTableImportV2 …: what is restored is their first input.
             let handle = edges.inputs(i).first().filter(|edge| edge.port >= 0);
             handles.extend(handle.filter(|edge| edge.src != MISSING));
         }
     }
-    Ok(handles)
+    Ok((handles, lost))
 }
 
 fn is_call(op: &[u8]) -> bool {

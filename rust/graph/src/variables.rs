@@ -3,11 +3,12 @@
 use crate::attr::{Attr, PartialShape, partial_shape};
 use crate::body::string_field;
 use crate::meta_graph::{MetaGraph, pieces};
+use crate::span::Span;
 use bytes::Bytes;
 use std::collections::HashMap;
-use tensorbundle_wire::Result;
 use tensorbundle_wire::dtype::DataType;
 use tensorbundle_wire::pb::{Malformed, Value, fields, packed_varints};
+use tensorbundle_wire::{Fault, Result};
 
 /// A variable, or a part of a partitioned one.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub struct Variable {
     pub collections: Vec<Bytes>,
     /// Its VariableDef.
     pub def: Option<VariableDef>,
+    /// Its object in the object graph, where its name says which.
+    pub object: Option<u32>,
     /// The variable that an optimizer's op trains with it, by node, and what the op calls it.
     pub slot_of: Option<(u32, Bytes)>,
 }
@@ -88,6 +91,17 @@ impl VariableDef {
 }
 
 impl SliceInfo {
+    /// Does the part lie in the whole?
+    pub fn is_sound(&self) -> bool {
+        let rank = self.full_shape.len();
+        let fits = |((&start, &len), &dim): ((&i64, &i64), &i64)| {
+            start >= 0 && len >= 0 && start.checked_add(len).is_some_and(|end| end <= dim)
+        };
+        self.offset.len() == rank
+            && self.shape.len() == rank
+            && self.offset.iter().zip(&self.shape).zip(&self.full_shape).all(fits)
+    }
+
     fn merge(&mut self, source: &Bytes, message: &[u8]) -> Result<(), Malformed> {
         let mut all = fields(message);
         while let Some((number, value)) = all.next_field()? {
@@ -132,9 +146,37 @@ pub fn is_variable_op(op: &[u8]) -> bool {
     matches!(op, b"VarHandleOp" | b"VariableV2" | b"Variable" | b"AutoReloadVariable")
 }
 
+/// The variables of a graph, and what of it could not be read.
+#[derive(Debug, Default)]
+pub struct GraphVariables {
+    /// Those of its collections, then those that are only nodes.
+    pub list: Vec<Variable>,
+    /// Those of its object graph.
+    pub objects: Vec<ObjectVariable>,
+    /// What went wrong.
+    pub faults: Vec<Fault>,
+    /// The file says itself which variables the model has, in collections or objects.
+    pub listed: bool,
+}
+
+/// A variable of the object graph of a SavedModel.
+#[derive(Debug, Clone)]
+pub struct ObjectVariable {
+    /// The number of its object.
+    pub object: u32,
+    /// Its name, which others may have too.
+    pub name: Bytes,
+    /// Its element type.
+    pub dtype: DataType,
+    /// Its shape.
+    pub shape: PartialShape,
+    /// Whether it is trained.
+    pub trainable: bool,
+}
+
 impl MetaGraph {
-    /// The variables of the graph: those of its collections, then those that are only nodes.
-    pub fn variables(&self) -> Result<Vec<Variable>> {
+    /// The variables of the graph.
+    pub fn variables(&self) -> Result<GraphVariables> {
         let mut found = Found { meta: self, list: Vec::new(), by_name: HashMap::new() };
         let collections = self.collections()?;
         for (key, collection) in &collections {
@@ -145,25 +187,35 @@ impl MetaGraph {
             found.at(body.name(i));
         }
         let objects = self.object_variables()?;
-        let tells = collections.iter().any(|(key, _)| &key[..] == b"trainable_variables");
-        let mut list = found.list;
-        for variable in &mut list {
-            self.describe(variable, &objects, tells)?;
+        let mut named: HashMap<Bytes, Option<usize>> = HashMap::new();
+        for (object, i) in objects.iter().zip(0..) {
+            // Of several of one name none is meant by it.
+            named.entry(object.name.clone()).and_modify(|one| *one = None).or_insert(Some(i));
         }
-        self.slots(&mut list)?;
-        Ok(list)
+        let of = |name: &Bytes| named.get(name).copied().flatten().and_then(|i| objects.get(i));
+        let has = |wanted: &[u8]| collections.iter().any(|(key, _)| key[..] == *wanted);
+        // Where variables are listed and none is trained, there is no collection of those that are.
+        let tells = has(b"trainable_variables") || has(b"variables");
+        let mut variables = GraphVariables { list: found.list, ..GraphVariables::default() };
+        for variable in &mut variables.list {
+            self.describe(variable, &of, tells)?;
+        }
+        self.slots(&mut variables);
+        variables.listed = has(b"variables") || !objects.is_empty();
+        variables.objects = objects;
+        Ok(variables)
     }
 
-    fn describe(
+    fn describe<'a>(
         &self,
         variable: &mut Variable,
-        objects: &HashMap<Bytes, Object>,
+        object_of: &impl Fn(&Bytes) -> Option<&'a ObjectVariable>,
         tells: bool,
     ) -> Result<()> {
         let graph = self.graph();
         let body = graph.body();
         variable.node = graph.find(&variable.name)?.filter(|&i| is_variable_op(body.op(i)));
-        let mut object = objects.get(&variable.name);
+        let mut object = object_of(&variable.name);
         if let Some(i) = variable.node {
             variable.resource = body.op(i) == b"VarHandleOp";
             if let Some(Attr::Type(dtype)) = graph.attr(i, b"dtype")? {
@@ -179,7 +231,7 @@ impl MetaGraph {
                 variable.shape = graph.shape(i, 0)?;
             }
             if let Some(Attr::Bytes(shared)) = graph.attr(i, b"shared_name")? {
-                object = object.or_else(|| objects.get(&shared));
+                object = object.or_else(|| object_of(&shared));
             }
         } else if let Some(def) = &variable.def {
             variable.resource = def.is_resource;
@@ -195,6 +247,7 @@ impl MetaGraph {
             None => None,
         };
         if let Some(object) = object {
+            variable.object = Some(object.object);
             variable.dtype = variable.dtype.or(Some(object.dtype));
             if variable.shape.is_none() {
                 variable.shape.clone_from(&object.shape);
@@ -204,7 +257,8 @@ impl MetaGraph {
     }
 
     /// What an optimizer's op takes besides the variable that it trains is that variable's slot.
-    fn slots(&self, list: &mut [Variable]) -> Result<()> {
+    fn slots(&self, variables: &mut GraphVariables) {
+        let GraphVariables { list, faults, .. } = variables;
         let graph = self.graph();
         let body = graph.body();
         let is_apply = |op: &[u8]| {
@@ -214,11 +268,14 @@ impl MetaGraph {
         let by_node: HashMap<u32, usize> =
             list.iter().zip(0..).filter_map(|(variable, i)| Some((variable.node?, i))).collect();
         for i in body.nodes_of(is_apply) {
-            let inputs = graph.inputs(i)?;
-            let names = match self.op_def(body.op(i))? {
-                Some(def) => input_names(def),
-                None => Vec::new(),
+            let inputs = match graph.inputs(i) {
+                Ok(inputs) => inputs,
+                Err(fault) => {
+                    faults.push(fault);
+                    continue;
+                }
             };
+            let names = self.op_def(body.op(i)).ok().flatten().map(input_names).unwrap_or_default();
             let Some(trained) = inputs.first().filter(|edge| by_node.contains_key(&edge.src))
             else {
                 continue;
@@ -233,44 +290,81 @@ impl MetaGraph {
                 }
             }
         }
-        Ok(())
     }
 
-    /// The variables of the object graph, by name.
-    fn object_variables(&self) -> Result<HashMap<Bytes, Object>> {
+    /// The variables of the object graph.
+    fn object_variables(&self) -> Result<Vec<ObjectVariable>> {
         const NODES: u32 = 1;
         const VARIABLE: u32 = 7;
-        let mut found = HashMap::new();
+        let mut found = Vec::new();
         let source = self.source();
+        let mut number = 0;
         for objects in self.object_graphs()? {
             for node in pieces(source, objects, NODES)? {
                 for variable in pieces(source, node, VARIABLE)? {
-                    let bad = |why| source.malformed("object graph", variable, why);
-                    let bytes = source.get(variable);
-                    let name = string_field(bytes, 6).map_err(bad)?;
-                    let mut object =
-                        Object { shape: None, dtype: DataType::INVALID, trainable: false };
-                    for field in fields(bytes) {
-                        match field.map_err(bad)? {
-                            (1, Value::Varint(number)) => object.dtype = DataType(number as i32),
-                            (2, Value::Len(shape)) => object.shape = partial_shape(shape)?,
-                            (3, Value::Varint(value)) => object.trainable = value != 0,
-                            _ => {}
-                        }
-                    }
-                    found.insert(source.all().slice_ref(name), object);
+                    found.push(self.object_variable(number, variable)?);
                 }
+                number += 1;
             }
         }
         Ok(found)
     }
+
+    fn object_variable(&self, object: u32, span: Span) -> Result<ObjectVariable> {
+        let source = self.source();
+        let bad = |why| source.malformed("object graph", span, why);
+        let bytes = source.get(span);
+        let mut made = ObjectVariable {
+            object,
+            name: source.all().slice_ref(string_field(bytes, 6).map_err(bad)?),
+            dtype: DataType::INVALID,
+            shape: None,
+            trainable: false,
+        };
+        for field in fields(bytes) {
+            match field.map_err(bad)? {
+                (1, Value::Varint(number)) => made.dtype = DataType(number as i32),
+                (2, Value::Len(shape)) => made.shape = partial_shape(shape)?,
+                (3, Value::Varint(value)) => made.trainable = value != 0,
+                _ => {}
+            }
+        }
+        Ok(made)
+    }
+
+    /// For each object of the SavedModel: the names and numbers of its children, as messages that may be many.
+    pub fn object_children(&self) -> Result<Vec<Vec<(Bytes, u32)>>> {
+        let mut all = Vec::new();
+        for objects in self.object_graphs()? {
+            for node in pieces(self.source(), objects, 1)? {
+                let bad = |why| self.source().malformed("object graph", node, why);
+                all.push(children(self.source().slice(node)).map_err(bad)?);
+            }
+        }
+        Ok(all)
+    }
 }
 
-/// What the object graph says of a variable.
-struct Object {
-    shape: PartialShape,
-    dtype: DataType,
-    trainable: bool,
+/// The children of an object, of a SavedObject and of a TrackableObject alike: name and number of each.
+pub fn children(object: Bytes) -> Result<Vec<(Bytes, u32)>, Malformed> {
+    let mut found = Vec::new();
+    let mut all = fields(&object);
+    while let Some(field) = all.next_field()? {
+        let (1, Value::Len(reference)) = field else {
+            continue;
+        };
+        let (mut number, mut name) = (0, &[][..]);
+        let mut parts = fields(reference);
+        while let Some(part) = parts.next_field()? {
+            match part {
+                (1, Value::Varint(value)) => number = value as u32,
+                (2, Value::Len(bytes)) => name = bytes,
+                _ => {}
+            }
+        }
+        found.push((object.slice_ref(name), number));
+    }
+    Ok(found)
 }
 
 fn input_names(op_def: &[u8]) -> Vec<&[u8]> {

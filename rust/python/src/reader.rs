@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tensorbundle_checkpoint::{Located, locate, meta_beside, near_names};
+use tensorbundle_checkpoint::{Located, locate, meta_beside, near_names, object_graph};
 use tensorbundle_store::{Bundle, Error, Found, Listing, Options, ReadOptions, Value, index_path};
 use tensorbundle_wire::bundle::ByteOrder;
 
@@ -41,6 +41,11 @@ impl Reader {
     /// The listing, for whoever goes on without this reader.
     pub(crate) fn shared_listing(&self, py: Python<'_>) -> PyResult<Arc<Listing>> {
         Ok(self.listing(py)?.clone())
+    }
+
+    /// The graph of its objects, if it is a checkpoint of objects.
+    pub(crate) fn object_graph(&self, py: Python<'_>) -> PyResult<Option<bytes::Bytes>> {
+        py.detach(|| object_graph(&self.bundle)).map_err(|error| errors::to_python(py, error))
     }
 
     fn not_found(&self, name: &Bound<'_, PyString>) -> PyErr {

@@ -35,7 +35,12 @@ pub(crate) fn join<'py>(
 ) -> PyResult<Joined<'py>> {
     let listing = checkpoint.map(|reader| reader.shared_listing(py)).transpose()?;
     let meta = graph.map(|graph| &graph.shared.meta);
-    let joined = py.detach(|| core::join(meta, listing.as_deref()));
+    // Only a graph of objects can be held against the checkpoint's.
+    let objects = match (checkpoint, meta) {
+        (Some(reader), Some(_)) => reader.object_graph(py)?,
+        _ => None,
+    };
+    let joined = py.detach(|| core::join(meta, listing.as_deref(), objects.as_ref()));
     let joined = joined.map_err(|fault| {
         let path = graph.and_then(|graph| graph.shared.path.as_deref());
         let error = match path {

@@ -1,7 +1,7 @@
 //! What does not fit: variables without a tensor, tensors without a variable, types and shapes that disagree.
 
-use super::keys::OBJECT_GRAPH;
-use super::{Variable, sentence};
+use super::objects::OBJECT_GRAPH;
+use super::{Kind, Variable};
 use bytes::Bytes;
 use std::collections::HashSet;
 use tensorbundle_graph::Links;
@@ -58,16 +58,7 @@ pub(super) fn findings(
     listing: Option<&Listing>,
     links: &Links,
 ) -> Vec<Finding> {
-    let mut found: Vec<Finding> = links
-        .faults
-        .iter()
-        .map(|fault| Finding {
-            misfit: Misfit::Unread,
-            variable: None,
-            key: None,
-            text: sentence(fault),
-        })
-        .collect();
+    let mut found = Vec::new();
     let Some(listing) = listing else {
         return found;
     };
@@ -103,7 +94,7 @@ fn one(variable: &Variable, listing: &Listing, found: &mut Vec<Finding>) {
         });
     };
     let Some(key) = &variable.key else {
-        if !variable.is_local() {
+        if variable.kind != Kind::Other {
             add(Misfit::NotSaved, "no saver of the graph restores it".into());
         }
         return;

@@ -1,6 +1,6 @@
 //! Which tensor a variable is restored from: what its savers say, else what its name says (FORMAT 7.5, 7.6).
 
-use super::{KeyFrom, Variable};
+use super::{Finding, KeyFrom, Variable};
 use bytes::Bytes;
 use std::collections::HashMap;
 use tensorbundle_graph::{Link, Links, MetaGraph, SliceInfo, Walk};
@@ -8,17 +8,16 @@ use tensorbundle_store::Listing;
 use tensorbundle_wire::message::Message;
 use tensorbundle_wire::schema::schema;
 
-/// The tensor that holds the graph of objects in a checkpoint of TensorFlow 2.
-pub(crate) const OBJECT_GRAPH: &[u8] = b"_CHECKPOINTABLE_OBJECT_GRAPH";
-
 /// Gives each variable its key. Of several savers the one counts whose tensor the checkpoint has, and of those the
 /// one that the file names as its own.
 pub(super) fn find(
     graph: &MetaGraph,
     variables: &mut [Variable],
     listing: Option<&Listing>,
+    findings: &mut Vec<Finding>,
 ) -> Links {
     let links = graph.links();
+    findings.extend(links.faults.iter().map(Finding::unread));
     let own = own_saver(graph);
     let mut by_target: HashMap<u32, Vec<&Link>> = HashMap::new();
     for link in &links.links {
@@ -37,10 +36,11 @@ pub(super) fn find(
             variable.key = Some(link.key.clone());
             variable.key_from = if link.restored { KeyFrom::Restore } else { KeyFrom::Save };
             variable.restored_as = link.dtype;
-            take_part(variable, link);
+            take_part(variable, Some(link));
         } else {
             // A graph that has savers says with them what is saved; others may have saved it all the same.
             let silent = links.links.is_empty();
+            take_part(variable, None);
             variable.key = by_name(variable).filter(|key| silent || is_stored(key));
         }
         variable.stored = variable.key.as_deref().is_some_and(is_stored);
@@ -48,15 +48,21 @@ pub(super) fn find(
     links
 }
 
-/// A variable that a saver restores from a slice is a part, though its VariableDef may not say so.
-fn take_part(variable: &mut Variable, link: &Link) {
-    let def = variable.def.get_or_insert_default();
-    if def.slice.is_none()
-        && let Some(mut slice) = slice_of(&link.slice)
-    {
-        slice.full_name = link.key.clone();
-        variable.place = Some((slice.offset.clone(), slice.shape.clone()));
-        def.slice = Some(slice);
+/// Where a part lies in its whole: a saver that restores it says so, else its VariableDef. What does not fit is none.
+fn take_part(variable: &mut Variable, link: Option<&Link>) {
+    let said = variable.def.as_ref().and_then(|def| def.slice.clone());
+    let slice = match link {
+        Some(link) => slice_of(&link.slice).map(|slice| {
+            // A renaming saver may restore the whole under another name than it has in the graph.
+            let full = said.filter(|said| !said.full_name.is_empty()).map(|said| said.full_name);
+            SliceInfo { full_name: full.unwrap_or_else(|| link.key.clone()), ..slice }
+        }),
+        None => said,
+    };
+    let slice = slice.filter(|slice| slice.is_sound() && !slice.full_shape.is_empty());
+    variable.place = slice.as_ref().map(|slice| (slice.offset.clone(), slice.shape.clone()));
+    if slice.is_some() || variable.def.is_some() {
+        variable.def.get_or_insert_default().slice = slice;
     }
 }
 
@@ -90,15 +96,21 @@ fn by_name(variable: &Variable) -> Option<Bytes> {
     Some(full.unwrap_or(&variable.name).clone())
 }
 
-/// The nodes that the file's own saver runs to restore; `None` if it has none, or it is not in the graph.
+/// The nodes that the file's own saver runs to restore and to save; `None` if it has none, or it is not in the graph.
 fn own_saver(graph: &MetaGraph) -> Option<Vec<u32>> {
     let def = graph.saver_def().ok()??;
     let def = Message::new(schema().message("tensorflow.SaverDef")?, def);
-    let restore = def.text("restore_op_name").ok()?;
     let nodes = graph.graph();
-    let op = restore.strip_suffix(b":0").unwrap_or(&restore);
-    let i = nodes.find(op).ok()??;
-    nodes.ancestors(&[i], Walk { control: true, ..Walk::default() }).ok()
+    let ends = ["restore_op_name", "save_tensor_name"].into_iter().filter_map(|field| {
+        let name = def.text(field).ok()?;
+        let op = name.rsplit(|&byte| byte == b':').next_back().unwrap_or_default();
+        nodes.find(op).ok()?
+    });
+    let ends: Vec<u32> = ends.collect();
+    if ends.is_empty() {
+        return None;
+    }
+    nodes.ancestors(&ends, Walk { control: true, ..Walk::default() }).ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! ```text
 //! naming   what a name alone tells
 //! keys     which tensor a variable is restored from
+//! objects  what the objects of a SavedModel say
 //! owners   slots and averages, and whose they are
 //! fit      what does not fit
 //! ```
@@ -10,17 +11,19 @@
 mod fit;
 mod keys;
 mod naming;
+mod objects;
 mod owners;
 
 pub use fit::{Finding, Misfit};
 pub use naming::Kind;
+pub use objects::object_graph;
 
 use bytes::Bytes;
 use std::collections::HashMap;
 use tensorbundle_graph::{MetaGraph, PartialShape, VariableDef};
 use tensorbundle_store::Listing;
+use tensorbundle_wire::Result;
 use tensorbundle_wire::dtype::DataType;
-use tensorbundle_wire::{Fault, Result};
 
 /// A variable, and where its value is.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct Variable {
     pub resource: Option<bool>,
     /// Its node in the graph.
     pub node: Option<u32>,
+    /// Its object in the SavedModel.
+    pub object: Option<u32>,
     /// Its VariableDef.
     pub def: Option<VariableDef>,
     /// The keys of the collections it is in.
@@ -55,6 +60,8 @@ pub struct Variable {
     pub owner: Option<usize>,
     /// What it is called there.
     pub slot: Bytes,
+    /// The node of the variable that an optimizer's op trains with it, and what the op calls it.
+    slot_of: Option<(u32, Bytes)>,
     /// The parts of a partitioned variable.
     pub parts: Vec<Variable>,
     /// Where a part lies in the whole: starts and lengths.
@@ -68,6 +75,8 @@ pub enum KeyFrom {
     Restore,
     /// The save side of a saver.
     Save,
+    /// The object graphs of the SavedModel and of its checkpoint.
+    Object,
     /// The rule for names: nobody says otherwise.
     Name,
     /// The tensor itself: there is no graph.
@@ -80,6 +89,7 @@ impl KeyFrom {
         match self {
             Self::Restore => "restore",
             Self::Save => "save",
+            Self::Object => "object",
             Self::Name => "name",
             Self::Tensor => "tensor",
         }
@@ -95,24 +105,36 @@ pub struct Join {
     pub findings: Vec<Finding>,
 }
 
-/// Joins a graph and a checkpoint's listing.
-pub fn join(graph: Option<&MetaGraph>, listing: Option<&Listing>) -> Result<Join> {
+/// Joins a graph and a checkpoint: its listing, and the graph of its objects, if it has one.
+pub fn join(
+    graph: Option<&MetaGraph>,
+    listing: Option<&Listing>,
+    objects: Option<&Bytes>,
+) -> Result<Join> {
     let Some(graph) = graph else {
         let mut variables = listing.map(of_tensors).unwrap_or_default();
         owners::by_name(&mut variables);
         return Ok(Join { variables, findings: Vec::new() });
     };
-    let mut parts: Vec<_> = graph.variables()?.into_iter().map(of_graph).collect();
-    let slots: Vec<_> = parts.iter_mut().map(|(_, slot)| slot.take()).collect();
-    let mut variables: Vec<_> = parts.into_iter().map(|(variable, _)| variable).collect();
-    let links = keys::find(graph, &mut variables, listing);
-    let by_node: HashMap<u32, usize> =
-        variables.iter().zip(0..).filter_map(|(v, i)| Some((v.node?, i))).collect();
-    let (mut variables, moved) = put_together(variables);
-    owners::by_graph(&mut variables, &slots, &by_node, &moved);
+    let said = graph.variables()?;
+    let mut findings: Vec<_> = said.faults.iter().map(Finding::unread).collect();
+    let mut variables: Vec<_> = said.list.into_iter().map(of_graph).collect();
+    let links = keys::find(graph, &mut variables, listing, &mut findings);
+    if let Some(tracked) = objects {
+        objects::apply(graph, tracked, &said.objects, listing, &mut variables, &mut findings);
+    }
+    for variable in &mut variables {
+        // What the file does not list among its variables, and does not restore, is none of the model.
+        let unlisted = variable.collections.is_empty() && variable.object.is_none();
+        if variable.is_local() || (said.listed && unlisted && variable.key.is_none()) {
+            variable.kind = Kind::Other;
+        }
+    }
+    let (mut variables, parts) = put_together(variables);
+    owners::by_graph(&mut variables, &parts);
     owners::by_name(&mut variables);
     owners::of_parts(&mut variables);
-    let findings = fit::findings(&variables, listing, &links);
+    findings.extend(fit::findings(&variables, listing, &links));
     Ok(Join { variables, findings })
 }
 
@@ -129,38 +151,46 @@ fn of_tensors(listing: &Listing) -> Vec<Variable> {
             ..Variable::new()
         })
     });
-    variables.filter(|variable| &variable.name[..] != keys::OBJECT_GRAPH).collect()
+    variables.filter(|variable| &variable.name[..] != objects::OBJECT_GRAPH).collect()
 }
 
-type SlotOf = Option<(u32, Bytes)>;
-
-fn of_graph(variable: tensorbundle_graph::Variable) -> (Variable, SlotOf) {
+fn of_graph(variable: tensorbundle_graph::Variable) -> Variable {
     let place = variable.def.as_ref().and_then(|def| def.slice.as_ref());
     let place = place.map(|slice| (slice.offset.clone(), slice.shape.clone()));
-    let made = Variable {
+    Variable {
         name: variable.name,
         dtype: variable.dtype,
         shape: variable.shape,
         trainable: variable.trainable,
         resource: Some(variable.resource),
         node: variable.node,
+        object: variable.object,
         def: variable.def,
         collections: variable.collections,
         place,
+        slot_of: variable.slot_of,
         ..Variable::new()
-    };
-    (made, variable.slot_of)
+    }
 }
 
-/// Parts of one partitioned variable become one, where the first of them stood. Also says where each went.
-fn put_together(variables: Vec<Variable>) -> (Vec<Variable>, Vec<usize>) {
+/// What a part was before it went into its whole: the number of the whole, its node, its name, whose slot it is.
+struct Part {
+    whole: usize,
+    node: Option<u32>,
+    name: Bytes,
+    slot_of: Option<(u32, Bytes)>,
+}
+
+/// Parts of one partitioned variable become one, where the first of them stood.
+fn put_together(variables: Vec<Variable>) -> (Vec<Variable>, Vec<Part>) {
     let mut whole: HashMap<Bytes, usize> = HashMap::new();
     let mut out: Vec<Variable> = Vec::with_capacity(variables.len());
-    let mut moved = Vec::with_capacity(variables.len());
+    let mut parts = Vec::with_capacity(variables.len());
     for part in variables {
+        let (node, name, slot_of) = (part.node, part.name.clone(), part.slot_of.clone());
         let slice = part.def.as_ref().and_then(|def| def.slice.clone());
         let Some(slice) = slice.filter(|slice| !slice.full_name.is_empty()) else {
-            moved.push(out.len());
+            parts.push(Part { whole: out.len(), node, name, slot_of });
             out.push(part);
             continue;
         };
@@ -177,13 +207,13 @@ fn put_together(variables: Vec<Variable>) -> (Vec<Variable>, Vec<usize>) {
             });
             out.len() - 1
         });
-        moved.push(i);
+        parts.push(Part { whole: i, node, name, slot_of });
         if let Some(one) = out.get_mut(i) {
             one.key_from = one.key_from.max(part.key_from);
             one.parts.push(part);
         }
     }
-    (out, moved)
+    (out, parts)
 }
 
 impl Variable {
@@ -196,6 +226,7 @@ impl Variable {
             trainable: None,
             resource: None,
             node: None,
+            object: None,
             def: None,
             collections: Vec::new(),
             key: None,
@@ -204,6 +235,7 @@ impl Variable {
             stored: false,
             owner: None,
             slot: Bytes::new(),
+            slot_of: None,
             parts: Vec::new(),
             place: None,
         }
@@ -217,9 +249,4 @@ impl Variable {
     fn is_in(&self, collection: &[u8]) -> bool {
         self.collections.iter().any(|key| &key[..] == collection)
     }
-}
-
-/// What a fault of the graph says, as a finding has it.
-fn sentence(fault: &Fault) -> String {
-    fault.to_string()
 }

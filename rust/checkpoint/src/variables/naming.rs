@@ -102,7 +102,7 @@ const SUFFIX_SLOTS: [&[u8]; 4] = [b"_slot_vr", b"_slot_vc", b"_slot_v", b"_slot_
 const AVERAGE: &[u8] = b"ExponentialMovingAverage";
 
 /// Numbers that optimizers keep once for all variables.
-const OPTIMIZER: [&[u8]; 10] = [
+const OPTIMIZER: [&[u8]; 12] = [
     b"beta1_power",
     b"beta2_power",
     b"beta_1",
@@ -112,6 +112,8 @@ const OPTIMIZER: [&[u8]; 10] = [
     b"rho",
     b"momentum",
     b"epsilon",
+    b"current_loss_scale",
+    b"good_steps",
     b"loss_scale",
 ];
 
@@ -183,7 +185,9 @@ pub(crate) fn kind_of(name: &[u8]) -> Kind {
     }
     if of_optimizer {
         let trained = scope.is_some_and(|scope| last(scope).1 == b"_trainable_variables");
-        let setting = OPTIMIZER.contains(&plain) || OPTIMIZER.contains(&base);
+        let setting = OPTIMIZER.contains(&plain)
+            || OPTIMIZER.contains(&base)
+            || base.strip_prefix(b"_").is_some_and(|base| OPTIMIZER.contains(&base));
         return if trained || !(setting || is_listed(scope)) { Kind::Weight } else { Kind::Slot };
     }
     if matches!(plain, b"save_counter" | b"_CHECKPOINTABLE_OBJECT_GRAPH") {

@@ -1,39 +1,32 @@
 //! Slots and moving averages, told apart from weights: by the ops that train, else by their names.
 
 use super::naming::{self, Kind};
-use super::{SlotOf, Variable};
+use super::{Part, Variable};
 use bytes::Bytes;
 use std::collections::HashMap;
 use tensorbundle_wire::dtype::DataType;
 
-/// What the optimizer's ops say: `slots` and `by_node` are of the parts, `moved` says which variable each is of.
-pub(super) fn by_graph(
-    variables: &mut [Variable],
-    slots: &[SlotOf],
-    by_node: &HashMap<u32, usize>,
-    moved: &[usize],
-) {
-    for (slot, part) in slots.iter().zip(0..) {
-        let Some((node, role)) = slot else {
+/// What the optimizer's ops say: they take parts, of wholes.
+pub(super) fn by_graph(variables: &mut [Variable], parts: &[Part]) {
+    let by_node: HashMap<u32, &Part> =
+        parts.iter().filter_map(|part| Some((part.node?, part))).collect();
+    for part in parts {
+        let Some((owner, role)) =
+            part.slot_of.as_ref().and_then(|(node, role)| Some((by_node.get(node)?, role)))
+        else {
             continue;
         };
-        let whole = |part: usize| moved.get(part).copied();
-        let owner = by_node.get(node).and_then(|&part| whole(part));
-        let (Some(owner), Some(i)) = (owner, whole(part)) else {
-            continue;
-        };
-        if owner == i {
+        if owner.whole == part.whole {
             continue;
         }
-        let name = variables.get(owner).map(|owner| owner.name.clone()).unwrap_or_default();
-        if let Some(variable) = variables.get_mut(i) {
+        let name = variables.get(owner.whole).map(|owner| owner.name.clone()).unwrap_or_default();
+        if let Some(variable) = variables.get_mut(part.whole) {
             variable.kind = Kind::Slot;
-            variable.owner = Some(owner);
+            variable.owner = Some(owner.whole);
             // Its own name says more than what the op calls it.
-            variable.slot = match behind(&variable.name, &name) {
-                Some(slot) => variable.name.slice_ref(slot),
-                None => role.clone(),
-            };
+            let own = behind(&part.name, &owner.name).map(|slot| part.name.slice_ref(slot));
+            let of_whole = behind(&variable.name, &name).map(|slot| variable.name.slice_ref(slot));
+            variable.slot = own.or(of_whole).unwrap_or_else(|| role.clone());
         }
     }
 }
@@ -75,7 +68,7 @@ pub(super) fn by_name(variables: &mut [Variable]) {
                 _ => (Kind::Weight, None, &[][..]),
             },
             None => match copy_of(variables, &names, i) {
-                Some((owner, slot)) => (Kind::Slot, Some(owner), slot),
+                Some((owner, slot, kind)) => (kind, Some(owner), slot),
                 None if is_count(variable) => (Kind::Step, None, &[][..]),
                 None => (naming::kind_of(&name), None, &[][..]),
             },
@@ -128,11 +121,14 @@ fn copy_of<'a>(
     variables: &'a [Variable],
     names: &HashMap<Bytes, usize>,
     i: usize,
-) -> Option<(usize, &'a [u8])> {
+) -> Option<(usize, &'a [u8], Kind)> {
     let variable = variables.get(i)?;
     let slash = variable.name.iter().rposition(|&byte| byte == b'/')?;
     let owner = *names.get(variable.name.get(..slash)?)?;
     let other = variables.get(owner)?;
     let same = other.shape == variable.shape && other.dtype == variable.dtype;
-    (same && variable.shape.is_some()).then_some((owner, variable.name.get(slash + 1..)?))
+    // Which variables have an average, their collection says; what it is called, whoever made it.
+    let averaged = other.is_in(b"moving_average_variables");
+    let kind = if averaged { Kind::Average } else { Kind::Slot };
+    (same && variable.shape.is_some()).then_some((owner, variable.name.get(slash + 1..)?, kind))
 }

@@ -1,0 +1,192 @@
+//! The objects of a SavedModel and those of its checkpoint, walked together (FORMAT 9.2).
+//!
+//! ```text
+//! SavedObjectGraph      root ─ model ─ kernel      SavedVariable { name  trainable … }
+//! TrackableObjectGraph  root ─ model ─ kernel      checkpoint_key
+//! ```
+//!
+//! They are numbered differently and named alike: a child of one is the child of that name of the other.
+
+use super::Variable;
+use super::naming::{self, Kind};
+use super::{Finding, KeyFrom, Misfit};
+use bytes::Bytes;
+use std::collections::{HashMap, HashSet, VecDeque};
+use tensorbundle_graph::{MetaGraph, ObjectVariable, children};
+use tensorbundle_store::{Bundle, Listing, ReadOptions, Result, Value as Stored};
+use tensorbundle_wire::pb::{Malformed, Value, fields};
+use tensorbundle_wire::{Fault, Result as Wire};
+
+/// The tensor that holds the graph of objects in a checkpoint of TensorFlow 2.
+pub(crate) const OBJECT_GRAPH: &[u8] = b"_CHECKPOINTABLE_OBJECT_GRAPH";
+
+/// Objects on the way to one. Real ones are fewer than ten.
+const MAX_DEPTH: usize = 100;
+
+/// The graph of objects in a checkpoint, a serialized TrackableObjectGraph; `None` if it has none.
+pub fn object_graph(bundle: &Bundle) -> Result<Option<Bytes>> {
+    let Some(found) = bundle.find(OBJECT_GRAPH)? else {
+        return Ok(None);
+    };
+    let tensor = bundle.read(&found, &ReadOptions::default())?;
+    Ok(match tensor.value {
+        Stored::List(list) => list.into_iter().next(),
+        Stored::Raw(_) => None,
+    })
+}
+
+/// Where an object of the SavedModel has its value, and the names that lead to it.
+struct Place {
+    key: Bytes,
+    path: Vec<u8>,
+}
+
+/// Gives the variables what their objects say. Copies of a variable that only the file itself uses go.
+pub(super) fn apply(
+    graph: &MetaGraph,
+    tracked: &Bytes,
+    objects: &[ObjectVariable],
+    listing: Option<&Listing>,
+    variables: &mut Vec<Variable>,
+    findings: &mut Vec<Finding>,
+) {
+    let places = match places(graph, tracked) {
+        Ok(places) => places,
+        Err(fault) => {
+            findings.push(Finding::unread(&fault));
+            return;
+        }
+    };
+    let named: HashMap<u32, usize> =
+        variables.iter().zip(0..).filter_map(|(v, i)| Some((v.object?, i))).collect();
+    let mut by_key: HashMap<Bytes, usize> = HashMap::new();
+    for (variable, i) in variables.iter().zip(0..) {
+        if let Some(key) = variable.key.as_ref().filter(|_| variable.key_from <= KeyFrom::Save) {
+            by_key.entry(key.clone()).or_insert(i);
+        }
+    }
+    let mut copies = HashSet::new();
+    for object in objects {
+        let Some(place) = places.get(&object.object) else {
+            continue;
+        };
+        let restored = by_key.get(&place.key).copied();
+        let Some(i) = named.get(&object.object).copied().or(restored) else {
+            continue;
+        };
+        if let Some(copy) = restored.filter(|&copy| copy != i) {
+            copies.insert(copy);
+        }
+        if let Some(variable) = variables.get_mut(i) {
+            variable.object = Some(object.object);
+            variable.trainable = Some(object.trainable);
+            variable.dtype = variable.dtype.or(Some(object.dtype));
+            if variable.key.as_ref() != Some(&place.key) {
+                variable.key = Some(place.key.clone());
+                variable.key_from = KeyFrom::Object;
+            }
+            let has = |listing: &Listing| listing.position(&place.key).is_some();
+            variable.stored = listing.is_some_and(has);
+            match kind_of(&place.path) {
+                Kind::Weight => {}
+                kind => variable.kind = kind,
+            }
+        }
+    }
+    let mut i = 0;
+    variables.retain(|variable| {
+        i += 1;
+        variable.object.is_some() || !copies.contains(&(i - 1))
+    });
+}
+
+/// What an object is for, by the names that lead to it.
+fn kind_of(path: &[u8]) -> Kind {
+    let mut parts = path.split(|&byte| byte == b'/');
+    match parts.next() {
+        Some(b"keras_api") if parts.next() == Some(b"metrics") => Kind::Other,
+        _ => naming::kind_of(path),
+    }
+}
+
+/// The places of the objects of the SavedModel, along the shortest ways from the root.
+fn places(graph: &MetaGraph, tracked: &Bytes) -> Wire<HashMap<u32, Place>> {
+    let bad = |why: Malformed| Fault::corrupt("object graph of the checkpoint", why.to_string());
+    let saved = graph.object_children()?;
+    let mut nodes = Vec::new();
+    for field in fields(tracked) {
+        if let (1, Value::Len(node)) = field.map_err(bad)? {
+            nodes.push(tracked.slice_ref(node));
+        }
+    }
+    let mut found = HashMap::new();
+    // For each object that was come to: from which one, by which name, after how many.
+    let mut from: HashMap<u32, (u32, Bytes, usize)> = HashMap::from([(0, (0, Bytes::new(), 0))]);
+    let mut waiting = VecDeque::from([(0_u32, 0_u32)]);
+    while let Some((here, there)) = waiting.pop_front() {
+        let (Some(ours), Some(node)) = (saved.get(here as usize), nodes.get(there as usize)) else {
+            continue;
+        };
+        let depth = from.get(&here).map_or(0, |(.., depth)| *depth);
+        if let Some(key) = value_key(node).map_err(bad)? {
+            found.insert(here, Place { key, path: path_to(&from, here) });
+        }
+        if depth >= MAX_DEPTH {
+            continue;
+        }
+        let theirs: HashMap<Bytes, u32> =
+            children(node.clone()).map_err(bad)?.into_iter().collect();
+        for (name, child) in ours {
+            if let Some(&other) = theirs.get(name)
+                && !from.contains_key(child)
+            {
+                from.insert(*child, (here, name.clone(), depth + 1));
+                waiting.push_back((*child, other));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn path_to(from: &HashMap<u32, (u32, Bytes, usize)>, object: u32) -> Vec<u8> {
+    let mut names = Vec::new();
+    let mut here = object;
+    while let Some((before, name, depth)) = from.get(&here).filter(|(.., depth)| *depth > 0) {
+        debug_assert!(*depth <= MAX_DEPTH);
+        names.push(name);
+        here = *before;
+    }
+    names.reverse();
+    names.iter().map(|name| &name[..]).collect::<Vec<_>>().join(&b'/')
+}
+
+/// The key of an object's value, by its TrackableObject.
+fn value_key(node: &Bytes) -> Result<Option<Bytes>, Malformed> {
+    const ATTRIBUTES: u32 = 2;
+    let mut all = fields(node);
+    while let Some(field) = all.next_field()? {
+        let (ATTRIBUTES, Value::Len(attribute)) = field else {
+            continue;
+        };
+        let (mut name, mut key) = (&[][..], &[][..]);
+        let mut parts = fields(attribute);
+        while let Some(part) = parts.next_field()? {
+            match part {
+                (1, Value::Len(bytes)) => name = bytes,
+                (3, Value::Len(bytes)) => key = bytes,
+                _ => {}
+            }
+        }
+        if name == b"VARIABLE_VALUE" {
+            return Ok(Some(node.slice_ref(key)));
+        }
+    }
+    Ok(None)
+}
+
+impl Finding {
+    /// A part of the graph that could not be read.
+    pub(super) fn unread(fault: &Fault) -> Self {
+        Self { misfit: Misfit::Unread, variable: None, key: None, text: fault.to_string() }
+    }
+}
