@@ -115,8 +115,8 @@ class Variable:
         """Who says so.
 
         ``"restore"``: the constants of the graph's restore ops; ``"save"``: those of its save ops;
-        ``"object"``: the
-        object graphs of a SavedModel and its checkpoint; ``"name"``: the rule for names, as no saver says; ``"tensor"``: there is no graph.
+        ``"object"``: the object graphs of a SavedModel and its checkpoint; ``"name"``: the rule for
+        names, as nothing else says; ``"tensor"``: there is no graph.
         """
         return self._row.key_source
 

@@ -65,13 +65,18 @@ pub(super) fn apply(
             by_key.entry(key.clone()).or_insert(i);
         }
     }
+    // Of several objects of one name the first is the handle of that name, if nothing else is known of it.
+    let free = variables.iter().zip(0..).filter(|(v, _)| v.object.is_none() && v.key.is_none());
+    let mut free: HashMap<Bytes, usize> = free.map(|(v, i)| (v.name.clone(), i)).collect();
     let mut copies = HashSet::new();
     for object in objects {
         let Some(place) = places.get(&object.object) else {
             continue;
         };
         let restored = by_key.get(&place.key).copied();
-        let Some(i) = named.get(&object.object).copied().or(restored) else {
+        let mut by_name =
+            || named.get(&object.object).copied().or_else(|| free.remove(&object.name));
+        let Some(i) = by_name().or(restored) else {
             continue;
         };
         if let Some(copy) = restored.filter(|&copy| copy != i) {
