@@ -11,7 +11,9 @@
 //! library                functions
 //! signature  known       what ops' definitions say of outputs; TensorFlow's own ops
 //! ports  shape           a node's outputs; their shapes
-//! variables  link        what is said of each; which tensor is restored into it
+//! variables  objects     what collections and nodes say of each; what objects say
+//! variable_def  link     a VariableDef; which tensor is restored into which variable
+//! problems               what is wrong with a graph
 //! splice  scopes         a part as a GraphDef again; names as a tree
 //! input  names  span     inputs as written; names to numbers; places in the file
 //! ```
@@ -31,13 +33,16 @@ mod link;
 mod meta_graph;
 mod names;
 mod node;
+mod objects;
 mod outputs;
 mod ports;
+mod problems;
 mod scopes;
 mod shape;
 mod signature;
 mod span;
 mod splice;
+mod variable_def;
 mod variables;
 mod walk;
 
@@ -51,10 +56,10 @@ pub use link::{Link, Links};
 pub use meta_graph::{File, MetaGraph};
 pub use names::Named;
 pub use node::Node;
+pub use objects::{ObjectVariable, children};
 pub use ports::{MAX_PORTS, Ports};
 pub use scopes::Scope;
 pub use signature::{Kind, OutputArg};
-pub use variables::{
-    GraphVariables, ObjectVariable, SliceInfo, Variable, VariableDef, children, is_variable_op,
-};
+pub use variable_def::{SliceInfo, VariableDef};
+pub use variables::{GraphVariables, Variable, is_variable_op};
 pub use walk::Walk;

@@ -1,13 +1,14 @@
 //! The variables of a graph: what collections, nodes and the object graph say of each (FORMAT 7.5, 9.2).
 
-use crate::attr::{Attr, PartialShape, partial_shape};
+use crate::attr::{Attr, PartialShape};
 use crate::body::string_field;
-use crate::meta_graph::{MetaGraph, pieces};
-use crate::span::Span;
+use crate::meta_graph::MetaGraph;
+use crate::objects::ObjectVariable;
+use crate::variable_def::VariableDef;
 use bytes::Bytes;
 use std::collections::HashMap;
 use tensorbundle_wire::dtype::DataType;
-use tensorbundle_wire::pb::{Malformed, Value, fields, packed_varints};
+use tensorbundle_wire::pb::{Value, fields};
 use tensorbundle_wire::{Fault, Result};
 
 /// A variable, or a part of a partitioned one.
@@ -33,101 +34,6 @@ pub struct Variable {
     pub object: Option<u32>,
     /// The variable that an optimizer's op trains with it, by node, and what the op calls it.
     pub slot_of: Option<(u32, Bytes)>,
-}
-
-/// What a VariableDef says.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct VariableDef {
-    /// The tensor of the variable.
-    pub variable_name: Bytes,
-    /// The op that initializes it.
-    pub initializer_name: Bytes,
-    /// The tensor of its value.
-    pub snapshot_name: Bytes,
-    /// The tensor of its initial value.
-    pub initial_value_name: Bytes,
-    /// Whether it is trained; false in old files.
-    pub trainable: bool,
-    /// Whether it is a resource.
-    pub is_resource: bool,
-    /// Where it lies in the variable it is a part of.
-    pub slice: Option<SliceInfo>,
-}
-
-/// Where a part lies in a partitioned variable (SaveSliceInfoDef).
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SliceInfo {
-    /// The name of the whole.
-    pub full_name: Bytes,
-    /// The shape of the whole.
-    pub full_shape: Vec<i64>,
-    /// Where the part begins.
-    pub offset: Vec<i64>,
-    /// The shape of the part.
-    pub shape: Vec<i64>,
-}
-
-impl VariableDef {
-    /// Reads a serialized VariableDef.
-    pub fn decode(message: &Bytes) -> Result<Self, Malformed> {
-        let mut def = Self::default();
-        let mut all = fields(message);
-        while let Some(field) = all.next_field()? {
-            match field {
-                (1, Value::Len(name)) => def.variable_name = message.slice_ref(name),
-                (2, Value::Len(name)) => def.initializer_name = message.slice_ref(name),
-                (3, Value::Len(name)) => def.snapshot_name = message.slice_ref(name),
-                (4, Value::Len(slice)) => {
-                    SliceInfo::merge(def.slice.get_or_insert_default(), message, slice)?;
-                }
-                (5, Value::Varint(value)) => def.is_resource = value != 0,
-                (6, Value::Len(name)) => def.initial_value_name = message.slice_ref(name),
-                (7, Value::Varint(value)) => def.trainable = value != 0,
-                _ => {}
-            }
-        }
-        Ok(def)
-    }
-}
-
-impl SliceInfo {
-    /// Does the part lie in the whole?
-    pub fn is_sound(&self) -> bool {
-        let rank = self.full_shape.len();
-        let fits = |((&start, &len), &dim): ((&i64, &i64), &i64)| {
-            start >= 0 && len >= 0 && start.checked_add(len).is_some_and(|end| end <= dim)
-        };
-        self.offset.len() == rank
-            && self.shape.len() == rank
-            && self.offset.iter().zip(&self.shape).zip(&self.full_shape).all(fits)
-    }
-
-    fn merge(&mut self, source: &Bytes, message: &[u8]) -> Result<(), Malformed> {
-        let mut all = fields(message);
-        while let Some((number, value)) = all.next_field()? {
-            let list = match number {
-                2 => &mut self.full_shape,
-                3 => &mut self.offset,
-                4 => &mut self.shape,
-                _ => {
-                    if let (1, Value::Len(name)) = (number, value) {
-                        self.full_name = source.slice_ref(name);
-                    }
-                    continue;
-                }
-            };
-            match value {
-                Value::Varint(value) => list.push(value as i64),
-                Value::Len(packed) => {
-                    for value in packed_varints(packed) {
-                        list.push(value? as i64);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Collections that hold variables. In very old files they can be lists of names.
@@ -157,21 +63,6 @@ pub struct GraphVariables {
     pub faults: Vec<Fault>,
     /// The file says itself which variables the model has, in collections or objects.
     pub listed: bool,
-}
-
-/// A variable of the object graph of a SavedModel.
-#[derive(Debug, Clone)]
-pub struct ObjectVariable {
-    /// The number of its object.
-    pub object: u32,
-    /// Its name, which others may have too.
-    pub name: Bytes,
-    /// Its element type.
-    pub dtype: DataType,
-    /// Its shape.
-    pub shape: PartialShape,
-    /// Whether it is trained.
-    pub trainable: bool,
 }
 
 impl MetaGraph {
@@ -291,80 +182,6 @@ impl MetaGraph {
             }
         }
     }
-
-    /// The variables of the object graph.
-    fn object_variables(&self) -> Result<Vec<ObjectVariable>> {
-        const NODES: u32 = 1;
-        const VARIABLE: u32 = 7;
-        let mut found = Vec::new();
-        let source = self.source();
-        let mut number = 0;
-        for objects in self.object_graphs()? {
-            for node in pieces(source, objects, NODES)? {
-                for variable in pieces(source, node, VARIABLE)? {
-                    found.push(self.object_variable(number, variable)?);
-                }
-                number += 1;
-            }
-        }
-        Ok(found)
-    }
-
-    fn object_variable(&self, object: u32, span: Span) -> Result<ObjectVariable> {
-        let source = self.source();
-        let bad = |why| source.malformed("object graph", span, why);
-        let bytes = source.get(span);
-        let mut made = ObjectVariable {
-            object,
-            name: source.all().slice_ref(string_field(bytes, 6).map_err(bad)?),
-            dtype: DataType::INVALID,
-            shape: None,
-            trainable: false,
-        };
-        for field in fields(bytes) {
-            match field.map_err(bad)? {
-                (1, Value::Varint(number)) => made.dtype = DataType(number as i32),
-                (2, Value::Len(shape)) => made.shape = partial_shape(shape)?,
-                (3, Value::Varint(value)) => made.trainable = value != 0,
-                _ => {}
-            }
-        }
-        Ok(made)
-    }
-
-    /// For each object of the SavedModel: the names and numbers of its children, as messages that may be many.
-    pub fn object_children(&self) -> Result<Vec<Vec<(Bytes, u32)>>> {
-        let mut all = Vec::new();
-        for objects in self.object_graphs()? {
-            for node in pieces(self.source(), objects, 1)? {
-                let bad = |why| self.source().malformed("object graph", node, why);
-                all.push(children(self.source().slice(node)).map_err(bad)?);
-            }
-        }
-        Ok(all)
-    }
-}
-
-/// The children of an object, of a SavedObject and of a TrackableObject alike: name and number of each.
-pub fn children(object: Bytes) -> Result<Vec<(Bytes, u32)>, Malformed> {
-    let mut found = Vec::new();
-    let mut all = fields(&object);
-    while let Some(field) = all.next_field()? {
-        let (1, Value::Len(reference)) = field else {
-            continue;
-        };
-        let (mut number, mut name) = (0, &[][..]);
-        let mut parts = fields(reference);
-        while let Some(part) = parts.next_field()? {
-            match part {
-                (1, Value::Varint(value)) => number = value as u32,
-                (2, Value::Len(bytes)) => name = bytes,
-                _ => {}
-            }
-        }
-        found.push((object.slice_ref(name), number));
-    }
-    Ok(found)
 }
 
 fn input_names(op_def: &[u8]) -> Vec<&[u8]> {

@@ -2,6 +2,8 @@
 
 mod attrs;
 mod collections;
+mod columns;
+mod dot;
 mod element;
 mod function;
 mod known;

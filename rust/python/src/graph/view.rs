@@ -1,5 +1,7 @@
 //! The vocabulary of `tf.Graph`, read-only, and what it lacks.
 
+use super::columns::Columns;
+use super::dot::dot;
 use super::element::{Element, find};
 use super::operation::number_of;
 use super::{Function, Operation, Place, Scope, Tensor, collections};
@@ -10,8 +12,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use tensorbundle_graph::{Graph as Core, MISSING, Walk, known};
+use tensorbundle_graph::{Graph as Core, Walk, known};
 use tensorbundle_wire::Fault;
 
 /// A graph, or the body of a function.
@@ -384,7 +385,7 @@ impl Graph {
     fn problems(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let mut all = Vec::new();
         for place in self.places(true) {
-            match place.detached(py, problems) {
+            match place.detached(py, |graph| graph.problems()) {
                 Ok(found) => all.extend(found),
                 Err(error) => all.push(error.value(py).str()?.to_string()),
             }
@@ -413,44 +414,6 @@ impl Graph {
     }
 }
 
-/// Columns of a graph, as bytes.
-struct Columns {
-    /// Where each name begins.
-    starts: Vec<u8>,
-    names: Vec<u8>,
-    /// The number of each node's op.
-    numbers: Vec<u8>,
-    /// Of each edge: where it leads, where it comes from, which output that is.
-    edges: [Vec<u8>; 3],
-}
-
-impl Columns {
-    fn of(graph: Core<'_>) -> tensorbundle_wire::Result<Self> {
-        let body = graph.body();
-        let room = |bytes| tensorbundle_wire::with_capacity(bytes, "graph");
-        let (mut starts, mut numbers) = (room(body.len() * 8 + 8)?, room(body.len() * 4)?);
-        let mut names = Vec::new();
-        starts.extend(0_i64.to_ne_bytes());
-        for i in 0..body.len() as u32 {
-            names.extend_from_slice(body.name(i));
-            starts.extend((names.len() as i64).to_ne_bytes());
-            numbers.extend(body.op_number(i).unwrap_or_default().to_ne_bytes());
-        }
-        let edges = graph.edges()?;
-        let len = edges.len() * 4;
-        let (mut to, mut from, mut port) = (room(len)?, room(len)?, room(len)?);
-        for i in 0..body.len() as u32 {
-            for edge in edges.inputs(i) {
-                to.extend(i.to_ne_bytes());
-                // -1 where the input names nothing that there is.
-                from.extend((if edge.src == MISSING { -1 } else { edge.src as i32 }).to_ne_bytes());
-                port.extend(edge.port.to_ne_bytes());
-            }
-        }
-        Ok(Self { starts, names, numbers, edges: [to, from, port] })
-    }
-}
-
 fn named<'a, 'py>(name: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyAny>> {
     if name.is_instance_of::<PyString>() {
         return Ok(name);
@@ -458,62 +421,4 @@ fn named<'a, 'py>(name: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound
     let class = name.get_type().name()?;
     let text = format!("the name of {what} is a str, not a {class}");
     Err(pyo3::exceptions::PyTypeError::new_err(text))
-}
-
-fn problems(graph: Core<'_>) -> tensorbundle_wire::Result<Vec<String>> {
-    let body = graph.body();
-    let mut found = Vec::new();
-    if graph.function().is_none() {
-        let library = graph.meta().library();
-        for &(first, _) in library.duplicates() {
-            let name = tensorbundle_wire::shown(library.name(first));
-            found.push(format!("function {name}: several functions have this name"));
-        }
-    }
-    for &(first, _) in body.duplicates() {
-        if let Err(fault) = graph.find(body.name(first)) {
-            found.push(fault.to_string());
-        }
-    }
-    let edges = graph.edges()?;
-    for i in 0..body.len() as u32 {
-        if edges.inputs(i).iter().any(|edge| edge.src == MISSING)
-            && let Err(fault) = graph.inputs(i)
-        {
-            found.push(fault.to_string());
-        }
-    }
-    Ok(found)
-}
-
-fn dot(graph: Core<'_>, chosen: Option<Vec<u32>>) -> tensorbundle_wire::Result<String> {
-    let body = graph.body();
-    let mut chosen = chosen.unwrap_or_else(|| (0..body.len() as u32).collect());
-    chosen.sort_unstable();
-    chosen.dedup();
-    let quoted = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).replace('\\', "\\\\").replace('"', "\\\"");
-        text.replace(char::is_control, "?")
-    };
-    let mut out = String::from("digraph {\n  rankdir=BT;\n  node [shape=box];\n");
-    for &i in &chosen {
-        let (name, op) = (quoted(body.name(i)), quoted(body.op(i)));
-        let _ = writeln!(out, "  n{i} [label=\"{name}\\n{op}\"];");
-    }
-    for &i in &chosen {
-        for edge in graph.inputs(i)? {
-            if chosen.binary_search(&edge.src).is_err() {
-                continue;
-            }
-            let _ = match edge.port {
-                0 => writeln!(out, "  n{} -> n{i};", edge.src),
-                port if port > 0 => {
-                    writeln!(out, "  n{} -> n{i} [taillabel=\"{port}\"];", edge.src)
-                }
-                _ => writeln!(out, "  n{} -> n{i} [style=dashed];", edge.src),
-            };
-        }
-    }
-    out.push_str("}\n");
-    Ok(out)
 }
