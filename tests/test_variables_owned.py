@@ -70,7 +70,7 @@ class Facts:
             averages = {average.name for average in one.averages.values()}
             assert averages == self.averages.get(one.name, set()), one
             for name, owned in (one.slots | one.averages).items():
-                assert owned.slot_of is one
+                assert owned.slot_of == one
                 assert owned.slot_name == name
                 assert owned.trainable in (False, None)
                 assert owned.name.endswith(f"/{name}")

@@ -119,7 +119,7 @@ def test_kinds(file: Path) -> None:
             assert one.kind in {"slot", "average"}
             assert one.slot_of.kind == "weight"
             owned = one.slot_of.slots | one.slot_of.averages
-            assert owned[one.slot_name or ""] is one
+            assert owned[one.slot_name or ""] == one
 
 
 # What some of them hold, by hand.

@@ -146,7 +146,7 @@ def test_optimizer_slots_of_objects(tf: Any, tmp_path: Path) -> None:
         same_value(ours.numpy(), variable.numpy())
         assert set(ours.slots) == {"m", "v"}
         for name, slot in ours.slots.items():
-            assert slot.slot_of is ours
+            assert slot.slot_of == ours
             assert (slot.kind, slot.slot_name) == ("slot", name)
             assert slot.key == f"{path}/.OPTIMIZER_SLOT/adam/{name}{VALUE}"
             same_value(slot.numpy(), optimizer.get_slot(variable, name).numpy())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._meta_graph import MetaGraph
     from ._native import TensorInfo
-    from ._variables import Variables
+    from ._variables import Joined, Variables
 
 
 def open(  # noqa: A001 - the name users expect, as in gzip.open
@@ -66,11 +66,11 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     __slots__ = (
         "__weakref__",
+        "_joined",
         "_meta_graph",
         "_mmap",
         "_path",
         "_reader",
-        "_variables",
         "_verify",
     )
 
@@ -83,7 +83,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         self._verify = verify
         self._reader: Reader | None = Reader.open(path, mmap, verify)
         self._meta_graph: MetaGraph | None = None
-        self._variables: Variables | None = None
+        self._joined: Joined | None = None
 
     @property
     def _open(self) -> Reader:
@@ -253,11 +253,11 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         Raises:
             OSError, CorruptionError, UnsupportedError: the graph or the index cannot be read.
         """
-        if self._variables is None:
-            from ._variables import Variables
+        from ._variables import Variables
 
-            self._variables = Variables(self, self.meta_graph)
-        return self._variables
+        variables = Variables(self, self.meta_graph, self._joined)
+        self._joined = variables._joined  # pyright: ignore[reportPrivateUsage]
+        return variables
 
     # The checkpoint.
 
@@ -322,7 +322,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         """Lets go of the files. Arrays and graphs stay valid and keep what they view mapped."""
         self._reader = None
         self._meta_graph = None
-        self._variables = None
+        self._joined = None
 
     def __enter__(self) -> Checkpoint:
         self._open  # noqa: B018 - raises if it is closed

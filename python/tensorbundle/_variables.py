@@ -258,6 +258,13 @@ class Variable:
             raise error
         return checkpoint, key
 
+    def __eq__(self, other: object, /) -> bool:
+        """The same variable of the same join."""
+        return isinstance(other, Variable) and self._row == other._row
+
+    def __hash__(self) -> int:
+        return hash(self._row)
+
     def __repr__(self) -> str:
         shape = "?" if self.shape is None else list(self.shape)
         return f"<tensorbundle.Variable {self.name!r} {self.dtype} {shape} {self.kind}>"
@@ -269,29 +276,29 @@ class Variables(Sequence[Variable]):
     Made by :attr:`Checkpoint.variables` and :attr:`MetaGraph.variables`.
     """
 
-    __slots__ = ("_by_name", "_findings", "_owned", "_variables", "checkpoint", "meta_graph")
+    __slots__ = ("_joined", "checkpoint", "meta_graph")
 
-    def __init__(self, checkpoint: Checkpoint | None, meta_graph: MetaGraph | None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint | None,
+        meta_graph: MetaGraph | None,
+        joined: Joined | None = None,
+    ) -> None:
         """Joins a checkpoint and a graph.
 
         Args:
             checkpoint: where the values are; ``None`` for variables without values.
             meta_graph: the graph, which need not lie beside the checkpoint; ``None`` if there is
                 none.
+            joined: what a join of the two has found before, which is then not made again.
 
         Raises:
             CorruptionError: the graph or the index is damaged.
         """
         self.checkpoint = checkpoint
         self.meta_graph = meta_graph
-        rows, findings = join(
-            None if checkpoint is None else checkpoint._open,  # pyright: ignore[reportPrivateUsage]
-            None if meta_graph is None else _reader(meta_graph),
-        )
-        self._variables = [Variable(row, self) for row in rows]
-        self._findings = [Finding(*finding) for finding in findings]
-        self._by_name: dict[str, Variable] | None = None
-        self._owned: dict[int, list[Variable]] | None = None
+        # Variables are made when they are asked for: kept, each would be in a cycle with all.
+        self._joined = Joined(checkpoint, meta_graph) if joined is None else joined
 
     @property
     def findings(self) -> list[Finding]:
@@ -300,7 +307,7 @@ class Variables(Sequence[Variable]):
         Empty if all fits. With only one of the two nothing can be missing, but a part of the graph
         may not be understood.
         """
-        return list(self._findings)
+        return [Finding(*finding) for finding in self._joined.findings]
 
     @property
     def weights(self) -> list[Variable]:
@@ -314,14 +321,7 @@ class Variables(Sequence[Variable]):
 
     def owned_by(self, owner: Variable, kind: str) -> dict[str, Variable]:
         """The slots or averages of a variable, by what they are called."""
-        if self._owned is None:
-            self._owned = {}
-            for variable in self:
-                number = variable._row.owner  # pyright: ignore[reportPrivateUsage]
-                if number is not None:
-                    key = id(self._variables[number]._row)  # pyright: ignore[reportPrivateUsage]
-                    self._owned.setdefault(key, []).append(variable)
-        owned = self._owned.get(id(owner._row), [])  # pyright: ignore[reportPrivateUsage]
+        owned = [self[number] for number in self._joined.owned(owner.name)]
         return {one.slot_name or one.name: one for one in owned if one.kind == kind}
 
     def names(self) -> list[str]:
@@ -339,26 +339,60 @@ class Variables(Sequence[Variable]):
         self, key: str | SupportsIndex | slice[Any, Any, Any], /
     ) -> Variable | list[Variable]:
         """By number, by slice, or by name (``KeyError``: there is no such variable)."""
-        if not isinstance(key, str):
-            return self._variables[key]
-        if self._by_name is None:
-            self._by_name = {variable.name: variable for variable in reversed(self._variables)}
-        return self._by_name[key]
+        rows = self._joined.rows
+        if isinstance(key, slice):
+            return [Variable(row, self) for row in rows[key]]
+        number = self._joined.number(key) if isinstance(key, str) else key
+        return Variable(rows[number], self)
 
     def __len__(self) -> int:
         """How many."""
-        return len(self._variables)
+        return len(self._joined.rows)
 
     def __contains__(self, key: object, /) -> bool:
         """Is there a variable of this name; or is it one of these?"""
         if isinstance(key, str):
             try:
-                self[key]
+                self._joined.number(key)
             except KeyError:
                 return False
             return True
-        return any(key is variable for variable in self._variables)
+        return isinstance(key, Variable) and any(key == variable for variable in self)
 
     def __repr__(self) -> str:
-        findings = f", {len(self._findings)} findings" if self._findings else ""
+        findings = f", {len(self._joined.findings)} findings" if self._joined.findings else ""
         return f"<tensorbundle.Variables {len(self)}{findings}>"
+
+
+class Joined:
+    """What a join has found: rows and findings, that refer to neither checkpoint nor graph."""
+
+    __slots__ = ("_by_name", "_owned", "findings", "rows")
+
+    def __init__(self, checkpoint: Checkpoint | None, meta_graph: MetaGraph | None) -> None:
+        """Joins a checkpoint and a graph: see :class:`Variables`."""
+        self.rows, self.findings = join(
+            None if checkpoint is None else checkpoint._open,  # pyright: ignore[reportPrivateUsage]
+            None if meta_graph is None else _reader(meta_graph),
+        )
+        self._by_name: dict[str | None, int] | None = None
+        self._owned: dict[int, list[int]] | None = None
+
+    def number(self, name: str) -> int:
+        """The number of the first variable of this name (``KeyError``: there is none)."""
+        if self._by_name is None:
+            last = len(self.rows) - 1
+            self._by_name = {row.name: last - i for i, row in enumerate(reversed(self.rows))}
+        return self._by_name[name]
+
+    def owned(self, name: str) -> list[int]:
+        """The numbers of the slots and averages of a variable; none of a part of one."""
+        if self._owned is None:
+            self._owned = {}
+            for number, row in enumerate(self.rows):
+                if row.owner is not None:
+                    self._owned.setdefault(row.owner, []).append(number)
+        try:
+            return self._owned.get(self.number(name), [])
+        except KeyError:
+            return []

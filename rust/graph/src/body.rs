@@ -18,6 +18,7 @@ use hashbrown::HashTable;
 use once_cell::race::OnceBox;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::AtomicUsize;
 use tensorbundle_wire::pb::{Malformed, Value, fields};
 use tensorbundle_wire::{Fault, Result};
 
@@ -33,6 +34,8 @@ pub struct Body {
     outputs: OnceBox<HashMap<u32, Vec<(Span, u32)>>>,
     /// The outputs of large nodes, as they were worked out.
     pub(crate) ports: OnceBox<Vec<OnceBox<Ports>>>,
+    /// How many outputs that is.
+    pub(crate) ports_kept: AtomicUsize,
 }
 
 /// A node's places.
@@ -162,6 +165,7 @@ impl Builder {
             edges: OnceBox::new(),
             outputs: OnceBox::new(),
             ports: OnceBox::new(),
+            ports_kept: AtomicUsize::new(0),
         }
     }
 }

@@ -49,7 +49,7 @@ impl Edges {
         let mut listed = 0;
         starts.push(0);
         for i in 0..len as u32 {
-            graph.resolve_all(i, &mut list, &mut listed);
+            graph.resolve_all(i, &mut list, &mut listed)?;
             starts.push(list.len() as u32);
         }
         list.shrink_to_fit();

@@ -43,16 +43,27 @@ impl<'a> Graph<'a> {
     }
 
     /// Appends the inputs of a node, with [`MISSING`] for what names nothing.
-    pub(crate) fn resolve_all(&self, i: u32, edges: &mut Vec<Edge>, listed: &mut usize) {
+    pub(crate) fn resolve_all(
+        &self,
+        i: u32,
+        edges: &mut Vec<Edge>,
+        listed: &mut usize,
+    ) -> Result<()> {
         let Some(node) = self.body().node(i) else {
-            return;
+            return Ok(());
         };
         for text in node.inputs() {
             if self.resolve(text, edges, listed).is_err() {
                 let port = if text.starts_with(b"^") { CONTROL } else { 0 };
                 edges.push(Edge { src: MISSING, port });
             }
+            if *listed > MAX_LISTED {
+                let what =
+                    format!("its inputs name lists of more than {MAX_LISTED} tensors in all");
+                return Err(Fault::unsupported("graph", what));
+            }
         }
+        Ok(())
     }
 
     /// What a function returns, by the text that says so.

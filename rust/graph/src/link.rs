@@ -51,6 +51,9 @@ pub struct Links {
 /// Steps to follow from one tensor. Real ways have fewer than ten.
 const MAX_STEPS: usize = 64;
 
+/// Steps of all ways of one file. Real files take some ten for each variable.
+const MAX_ALL_STEPS: usize = 1 << 23;
+
 /// Links of one file. A function with many restores that many nodes call claims the product of the two; real files
 /// have two for each variable.
 const MAX_LINKS: usize = 1 << 20;
@@ -68,6 +71,10 @@ struct Linker<'a> {
     out: Links,
     /// Where ways back have led: the tensors of one function come from the same calls.
     known: HashMap<Place, Rc<[(u32, u32)]>>,
+    /// The constants that were read: many ops may share one.
+    constants: HashMap<(Option<u32>, u32), Rc<Strings>>,
+    /// Steps back that were taken, all in all.
+    steps: usize,
     /// Some way was longer than is followed.
     lost: bool,
 }
@@ -80,6 +87,8 @@ impl MetaGraph {
             calls: HashMap::new(),
             out: Links::default(),
             known: HashMap::new(),
+            constants: HashMap::new(),
+            steps: 0,
             lost: false,
         };
         let functions = 0..self.library().len() as u32;
@@ -104,7 +113,10 @@ impl MetaGraph {
             linker.out.faults.push(Fault::unsupported("links of savers", what));
         };
         if linker.lost {
-            limit(format!("a variable is more than {MAX_STEPS} steps from its saver"));
+            limit(format!(
+                "a variable is more than {MAX_STEPS} steps from its saver, or all together take more \
+                 than {MAX_ALL_STEPS}"
+            ));
         }
         if linker.out.links.len() >= MAX_LINKS {
             limit(format!("more than {MAX_LINKS}: not all are followed"));
@@ -159,7 +171,11 @@ impl<'a> Linker<'a> {
                 b"If" | b"StatelessIf" | b"Case" | b"StatelessCase" => 1,
                 _ => 0,
             };
-            for function in graph.functions_of(i).unwrap_or_default() {
+            let functions = graph.functions_of(i).unwrap_or_else(|fault| {
+                self.out.faults.push(fault);
+                Vec::new()
+            });
+            for function in functions {
                 self.calls.entry(function).or_default().push((graph.function(), i, before));
             }
         }
@@ -171,18 +187,23 @@ impl<'a> Linker<'a> {
             return Ok(());
         };
         let inputs = graph.inputs(i)?;
-        let unread = |what: &str| {
-            let name = shown(body.name(i));
-            Fault::unsupported(
-                format!("node {name}"),
-                format!("{what} cannot be told: no constant"),
-            )
+        let mut constant = |at: usize, what: &str| {
+            let strings = match inputs.get(at) {
+                Some(&edge) => self.strings(graph, edge),
+                None => Ok(None),
+            };
+            let why = match strings {
+                Ok(Some(strings)) => return Ok(strings),
+                Ok(None) => "no constant".to_owned(),
+                Err(fault) => fault.to_string(),
+            };
+            let node = format!("node {}", shown(body.name(i)));
+            Err(Fault::unsupported(node, format!("{what} cannot be told: {why}")))
         };
-        let constant = |at: usize| inputs.get(at).and_then(|&edge| self.strings(graph, edge));
-        let names = constant(1).ok_or_else(|| unread("the names of the tensors"))?;
+        let names = constant(1, "the names of the tensors")?;
         let specs = match io.specs {
-            Some(at) => constant(at).ok_or_else(|| unread("the slices of the tensors"))?,
-            None => Strings::All(Bytes::new()),
+            Some(at) => constant(at, "the slices of the tensors")?,
+            None => Rc::new(Strings::All(Bytes::new())),
         };
         let types = match graph.attr(i, if io.restores { b"dtypes" } else { b"T" })? {
             Some(Attr::List(List::Types(types))) => types,
@@ -255,7 +276,8 @@ impl<'a> Linker<'a> {
             if edge.port < 0 || !seen.insert((function, edge.src, edge.port)) {
                 continue;
             }
-            if steps > MAX_STEPS {
+            self.steps += 1;
+            if steps > MAX_STEPS || self.steps > MAX_ALL_STEPS {
                 self.lost = true;
                 continue;
             }
@@ -295,35 +317,51 @@ impl<'a> Linker<'a> {
     }
 
     /// The strings of a constant.
-    fn strings(&self, graph: Graph<'a>, edge: Edge) -> Option<Strings> {
+    fn strings(&mut self, graph: Graph<'a>, edge: Edge) -> Result<Option<Rc<Strings>>> {
         let mut place = (graph.function(), edge);
         for _ in 0..MAX_STEPS {
-            let graph = self.meta.graph_of(place.0).ok()?;
+            let graph = self.meta.graph_of(place.0)?;
             let (body, i) = (graph.body(), place.1.src);
             if let (Some(arg), Some(function)) =
                 ((i as usize).checked_sub(body.len()), graph.function())
             {
-                let &(caller, node, before) = self.calls.get(&function)?.first()?;
-                place = (caller, self.input(caller, node, arg + before as usize)?);
+                // Of several calls, each may give another constant.
+                let calls = self.calls.get(&function).into_iter().flatten();
+                let mut calls = calls.filter(|(caller, ..)| *caller != Some(function));
+                let (Some(&(caller, node, before)), None) = (calls.next(), calls.next()) else {
+                    return Ok(None);
+                };
+                let Some(edge) = self.input(caller, node, arg + before as usize) else {
+                    return Ok(None);
+                };
+                place = (caller, edge);
                 continue;
             }
             if body.op(i) == b"Const" {
-                let Ok(Some(Attr::Tensor(tensor))) = graph.attr(i, b"value") else {
-                    return None;
+                if let Some(known) = self.constants.get(&(place.0, i)) {
+                    return Ok(Some(known.clone()));
+                }
+                let Some(Attr::Tensor(tensor)) = graph.attr(i, b"value")? else {
+                    return Ok(None);
                 };
-                let value = decode(&tensor).ok().filter(|value| value.dtype == DataType::STRING)?;
-                return match value.elements {
-                    Elements::List(list) => Some(Strings::Each(list)),
-                    Elements::SplatList(one) => Some(Strings::All(one)),
-                    _ => None,
+                let value = decode(&tensor)?;
+                let strings = match value.elements {
+                    Elements::List(list) if value.dtype == DataType::STRING => Strings::Each(list),
+                    Elements::SplatList(one) if value.dtype == DataType::STRING => {
+                        Strings::All(one)
+                    }
+                    _ => return Ok(None),
                 };
+                let strings = Rc::new(strings);
+                self.constants.insert((place.0, i), strings.clone());
+                return Ok(Some(strings));
             }
-            if !passes_on(body.op(i)) {
-                return None;
+            match self.input(place.0, i, 0).filter(|_| passes_on(body.op(i))) {
+                Some(edge) => place.1 = edge,
+                None => return Ok(None),
             }
-            place.1 = self.input(place.0, i, 0)?;
         }
-        None
+        Ok(None)
     }
 }
 

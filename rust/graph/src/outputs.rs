@@ -12,11 +12,18 @@ use bytes::Bytes;
 use once_cell::race::OnceBox;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use tensorbundle_wire::Result;
 
 /// Bytes of a node and its definition from which on its outputs are kept, once they were worked out: what many
 /// others take from one large node must not be worked out for each of them.
 const LARGE: usize = 1024;
+
+/// Outputs that a definition names. TensorFlow's ops have some ten, functions some thousand.
+const MAX_OUTPUT_ARGS: usize = 1 << 14;
+
+/// Outputs, as definitions name them, that are kept for all nodes of a body together.
+const MAX_KEPT: usize = 1 << 20;
 
 impl<'a> Graph<'a> {
     /// The outputs of a node or argument.
@@ -35,7 +42,16 @@ impl<'a> Graph<'a> {
         let kept = body.ports.get_or_init(|| Box::new((0..all).map(|_| OnceBox::new()).collect()));
         match kept.get(i as usize) {
             Some(cell) => {
-                cell.get_or_try_init(|| self.find_ports(i, def).map(Box::new)).map(Cow::Borrowed)
+                if let Some(ports) = cell.get() {
+                    return Ok(Cow::Borrowed(ports));
+                }
+                let ports = self.find_ports(i, def)?;
+                // One large definition may be that of many nodes.
+                let runs = body.ports_kept.fetch_add(ports.num_runs(), Ordering::Relaxed);
+                if runs > MAX_KEPT {
+                    return Ok(Cow::Owned(ports));
+                }
+                Ok(Cow::Borrowed(cell.get_or_init(|| Box::new(ports))))
             }
             None => self.find_ports(i, def).map(Cow::Owned),
         }
@@ -59,6 +75,10 @@ impl<'a> Graph<'a> {
             None => known::find(body.op(i)).and_then(known::KnownOp::outputs),
         };
         if let Some(outputs) = outputs {
+            if outputs.len() > MAX_OUTPUT_ARGS {
+                let what = format!("its op is defined with {} outputs", outputs.len());
+                return Err(self.fault(i, format!("{what}, at most {MAX_OUTPUT_ARGS} can be")));
+            }
             return self.ports_of(i, outputs);
         }
         if self.function().is_some() {

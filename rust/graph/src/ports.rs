@@ -99,6 +99,11 @@ impl Ports {
         self
     }
 
+    /// How many outputs the definition names.
+    pub(crate) fn num_runs(&self) -> usize {
+        self.runs.len()
+    }
+
     /// How many outputs.
     pub fn len(&self) -> u32 {
         self.runs.last().map_or(0, |run| run.start + run.width)

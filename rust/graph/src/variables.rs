@@ -8,8 +8,8 @@ use crate::variable_def::VariableDef;
 use bytes::Bytes;
 use std::collections::HashMap;
 use tensorbundle_wire::dtype::DataType;
-use tensorbundle_wire::pb::{Value, fields};
-use tensorbundle_wire::{Fault, Result};
+use tensorbundle_wire::pb::{Malformed, Value, fields};
+use tensorbundle_wire::{Fault, Result, shown};
 
 /// A variable, or a part of a partitioned one.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +68,8 @@ pub struct GraphVariables {
 impl MetaGraph {
     /// The variables of the graph.
     pub fn variables(&self) -> Result<GraphVariables> {
-        let mut found = Found { meta: self, list: Vec::new(), by_name: HashMap::new() };
+        let mut found =
+            Found { meta: self, list: Vec::new(), by_name: HashMap::new(), faults: Vec::new() };
         let collections = self.collections()?;
         for (key, collection) in &collections {
             found.collection(key, collection)?;
@@ -86,8 +87,11 @@ impl MetaGraph {
         let of = |name: &Bytes| named.get(name).copied().flatten().and_then(|i| objects.get(i));
         let has = |wanted: &[u8]| collections.iter().any(|(key, _)| key[..] == *wanted);
         // Where variables are listed and none is trained, there is no collection of those that are.
-        let tells = has(b"trainable_variables") || has(b"variables");
-        let mut variables = GraphVariables { list: found.list, ..GraphVariables::default() };
+        // A list that is damaged tells nothing.
+        let sound = found.faults.is_empty();
+        let tells = sound && (has(b"trainable_variables") || has(b"variables"));
+        let mut variables =
+            GraphVariables { list: found.list, faults: found.faults, ..GraphVariables::default() };
         for variable in &mut variables.list {
             self.describe(variable, &of, tells)?;
         }
@@ -197,6 +201,7 @@ struct Found<'a> {
     meta: &'a MetaGraph,
     list: Vec<Variable>,
     by_name: HashMap<Bytes, usize>,
+    faults: Vec<Fault>,
 }
 
 impl Found<'_> {
@@ -220,7 +225,18 @@ impl Found<'_> {
             let op = name.strip_suffix(b":0").unwrap_or(name);
             Ok(graph.find(op)?.is_some_and(|i| is_variable_op(graph.body().op(i))))
         };
-        for (kind, value) in collection_values(collection) {
+        let bad = |why: Malformed| {
+            let part = format!("collection {}", shown(key));
+            Fault::corrupt(part, why.to_string())
+        };
+        let values = match collection_values(collection) {
+            Ok(values) => values,
+            Err(why) => {
+                self.faults.extend(known.then(|| bad(why)));
+                return Ok(());
+            }
+        };
+        for (kind, value) in values {
             let def = match kind {
                 NODE_LIST if known && is_variable(&value)? => {
                     VariableDef { variable_name: value, ..VariableDef::default() }
@@ -228,6 +244,10 @@ impl Found<'_> {
                 BYTES_LIST => match VariableDef::decode(&value) {
                     Ok(def) if def.variable_name.is_empty() => continue,
                     Ok(def) if known || is_variable(&def.variable_name)? => def,
+                    Err(why) if known => {
+                        self.faults.push(bad(why));
+                        continue;
+                    }
                     _ => continue,
                 },
                 _ => continue,
@@ -251,16 +271,19 @@ const NODE_LIST: u32 = 1;
 const BYTES_LIST: u32 = 2;
 
 /// The values of a CollectionDef's list of names or of bytes, with which of the two it is.
-fn collection_values(collection: &Bytes) -> Vec<(u32, Bytes)> {
-    let lists = fields(collection).flatten().filter_map(|field| match field {
-        (kind @ (NODE_LIST | BYTES_LIST), Value::Len(list)) => Some((kind, list)),
-        _ => None,
-    });
-    let values = lists.flat_map(|(kind, list)| {
-        fields(list).flatten().filter_map(move |field| match field {
-            (1, Value::Len(value)) => Some((kind, collection.slice_ref(value))),
-            _ => None,
-        })
-    });
-    values.collect()
+fn collection_values(collection: &Bytes) -> Result<Vec<(u32, Bytes)>, Malformed> {
+    let mut values = Vec::new();
+    let mut lists = fields(collection);
+    while let Some(list) = lists.next_field()? {
+        let (kind @ (NODE_LIST | BYTES_LIST), Value::Len(list)) = list else {
+            continue;
+        };
+        let mut all = fields(list);
+        while let Some(value) = all.next_field()? {
+            if let (1, Value::Len(value)) = value {
+                values.push((kind, collection.slice_ref(value)));
+            }
+        }
+    }
+    Ok(values)
 }

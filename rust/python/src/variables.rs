@@ -13,7 +13,7 @@ use tensorbundle_checkpoint::{self as core, Join};
 use tensorbundle_store::Error;
 
 /// A variable as the join found it.
-#[pyclass(frozen, module = "tensorbundle._native")]
+#[pyclass(frozen, eq, hash, module = "tensorbundle._native")]
 pub(crate) struct VariableRow {
     join: Arc<Join>,
     i: usize,
@@ -63,6 +63,18 @@ pub(crate) fn join<'py>(
     let rows = 0..join.variables.len();
     let rows = PyList::new(py, rows.map(|i| VariableRow { join: join.clone(), i, part: None }))?;
     Ok((rows, findings))
+}
+
+impl PartialEq for VariableRow {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.join, &other.join) && (self.i, self.part) == (other.i, other.part)
+    }
+}
+
+impl std::hash::Hash for VariableRow {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (Arc::as_ptr(&self.join).addr(), self.i, self.part).hash(state);
+    }
 }
 
 impl VariableRow {

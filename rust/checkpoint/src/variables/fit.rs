@@ -64,6 +64,9 @@ pub(super) fn findings(
     };
     for variable in variables {
         one(variable, listing, &mut found);
+        for part in variable.parts.iter().filter(|part| part.key != variable.key) {
+            one(part, listing, &mut found);
+        }
     }
     let keys = variables.iter().flat_map(|variable| {
         let parts = variable.parts.iter().filter_map(|part| part.key.as_ref());

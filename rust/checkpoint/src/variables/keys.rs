@@ -1,12 +1,13 @@
 //! Which tensor a variable is restored from: what its savers say, else what its name says (FORMAT 7.5, 7.6).
 
-use super::{Finding, KeyFrom, Variable};
+use super::{Finding, KeyFrom, Misfit, Variable};
 use bytes::Bytes;
 use std::collections::HashMap;
 use tensorbundle_graph::{Link, Links, MetaGraph, SliceInfo, Walk};
 use tensorbundle_store::Listing;
 use tensorbundle_wire::message::Message;
 use tensorbundle_wire::schema::schema;
+use tensorbundle_wire::{Result, shown};
 
 /// Gives each variable its key. Of several savers the one counts whose tensor the checkpoint has, and of those the
 /// one that the file names as its own.
@@ -18,7 +19,10 @@ pub(super) fn find(
 ) -> Links {
     let links = graph.links();
     findings.extend(links.faults.iter().map(Finding::unread));
-    let own = own_saver(graph);
+    let own = own_saver(graph).unwrap_or_else(|fault| {
+        findings.push(Finding::unread(&fault));
+        None
+    });
     let mut by_target: HashMap<u32, Vec<&Link>> = HashMap::new();
     for link in &links.links {
         by_target.entry(link.target).or_default().push(link);
@@ -36,11 +40,11 @@ pub(super) fn find(
             variable.key = Some(link.key.clone());
             variable.key_from = if link.restored { KeyFrom::Restore } else { KeyFrom::Save };
             variable.restored_as = link.dtype;
-            take_part(variable, Some(link));
+            take_part(variable, Some(link), findings);
         } else {
             // A graph that has savers says with them what is saved; others may have saved it all the same.
             let silent = links.links.is_empty();
-            take_part(variable, None);
+            take_part(variable, None, findings);
             variable.key = by_name(variable).filter(|key| silent || is_stored(key));
         }
         variable.stored = variable.key.as_deref().is_some_and(is_stored);
@@ -48,8 +52,11 @@ pub(super) fn find(
     links
 }
 
+/// Dimensions of a variable that is saved in slices. TensorFlow puts at most 8 together.
+const MAX_SLICED_RANK: usize = 32;
+
 /// Where a part lies in its whole: a saver that restores it says so, else its VariableDef. What does not fit is none.
-fn take_part(variable: &mut Variable, link: Option<&Link>) {
+fn take_part(variable: &mut Variable, link: Option<&Link>, findings: &mut Vec<Finding>) {
     let said = variable.def.as_ref().and_then(|def| def.slice.clone());
     let slice = match link {
         Some(link) => slice_of(&link.slice).map(|slice| {
@@ -59,7 +66,25 @@ fn take_part(variable: &mut Variable, link: Option<&Link>) {
         }),
         None => said,
     };
+    let spec = link.map_or(&[][..], |link| &link.slice);
+    let claimed =
+        !spec.is_empty() || slice.as_ref().is_some_and(|slice| *slice != SliceInfo::default());
     let slice = slice.filter(|slice| slice.is_sound() && !slice.full_shape.is_empty());
+    if claimed && slice.is_none() {
+        let name = shown(&variable.name);
+        findings.push(Finding {
+            misfit: Misfit::Shape,
+            variable: Some(variable.name.clone()),
+            key: link.map(|link| link.key.clone()),
+            text: format!(
+                "variable {name}: the slice of it that is saved ({}) does not fit",
+                match spec {
+                    [] => "of its VariableDef".to_owned(),
+                    spec => shown(spec),
+                }
+            ),
+        });
+    }
     variable.place = slice.as_ref().map(|slice| (slice.offset.clone(), slice.shape.clone()));
     if slice.is_some() || variable.def.is_some() {
         variable.def.get_or_insert_default().slice = slice;
@@ -69,6 +94,10 @@ fn take_part(variable: &mut Variable, link: Option<&Link>) {
 /// `10 2 0,4:0,2`: the shape of the whole, then start and length for each dimension, or `-` for all of it.
 fn slice_of(spec: &[u8]) -> Option<SliceInfo> {
     let text = std::str::from_utf8(spec).ok()?;
+    // One constant may be the slice of every variable: what it says is copied for each.
+    if text.split(' ').count() > MAX_SLICED_RANK {
+        return None;
+    }
     let (dims, extents) = text.rsplit_once(' ')?;
     let mut slice = SliceInfo::default();
     for dim in dims.split(' ') {
@@ -83,7 +112,8 @@ fn slice_of(spec: &[u8]) -> Option<SliceInfo> {
         slice.offset.push(start);
         slice.shape.push(len);
     }
-    (slice.offset.len() == slice.full_shape.len()).then_some(slice)
+    let extents = extents.split(':').count();
+    (slice.offset.len() == extents && extents == slice.full_shape.len()).then_some(slice)
 }
 
 /// The name of the whole, or of the variable. What is only in the local variables is not saved.
@@ -97,20 +127,23 @@ fn by_name(variable: &Variable) -> Option<Bytes> {
 }
 
 /// The nodes that the file's own saver runs to restore and to save; `None` if it has none, or it is not in the graph.
-fn own_saver(graph: &MetaGraph) -> Option<Vec<u32>> {
-    let def = graph.saver_def().ok()??;
-    let def = Message::new(schema().message("tensorflow.SaverDef")?, def);
+fn own_saver(graph: &MetaGraph) -> Result<Option<Vec<u32>>> {
+    let (Some(def), Some(ty)) = (graph.saver_def()?, schema().message("tensorflow.SaverDef"))
+    else {
+        return Ok(None);
+    };
+    let def = Message::new(ty, def);
     let nodes = graph.graph();
-    let ends = ["restore_op_name", "save_tensor_name"].into_iter().filter_map(|field| {
-        let name = def.text(field).ok()?;
+    let mut ends = Vec::new();
+    for field in ["restore_op_name", "save_tensor_name"] {
+        let name = def.text(field)?;
         let op = name.rsplit(|&byte| byte == b':').next_back().unwrap_or_default();
-        nodes.find(op).ok()?
-    });
-    let ends: Vec<u32> = ends.collect();
-    if ends.is_empty() {
-        return None;
+        ends.extend(nodes.find(op)?);
     }
-    nodes.ancestors(&ends, Walk { control: true, ..Walk::default() }).ok()
+    if ends.is_empty() {
+        return Ok(None);
+    }
+    nodes.ancestors(&ends, Walk { control: true, ..Walk::default() }).map(Some)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::Variable;
 use super::naming::{self, Kind};
 use super::{Finding, KeyFrom, Misfit};
 use bytes::Bytes;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use tensorbundle_graph::{MetaGraph, ObjectVariable, children};
 use tensorbundle_store::{Bundle, Listing, ReadOptions, Result, Value as Stored};
@@ -22,6 +23,9 @@ pub(crate) const OBJECT_GRAPH: &[u8] = b"_CHECKPOINTABLE_OBJECT_GRAPH";
 
 /// Objects on the way to one. Real ones are fewer than ten.
 const MAX_DEPTH: usize = 100;
+
+/// Bytes of a child's name. Real ones are attributes of Python objects.
+const MAX_NAME: usize = 1024;
 
 /// The graph of objects in a checkpoint, a serialized TrackableObjectGraph; `None` if it has none.
 pub fn object_graph(bundle: &Bundle) -> Result<Option<Bytes>> {
@@ -35,10 +39,10 @@ pub fn object_graph(bundle: &Bundle) -> Result<Option<Bytes>> {
     })
 }
 
-/// Where an object of the SavedModel has its value, and the names that lead to it.
+/// Where an object of the SavedModel has its value, and what the names that lead to it say it is for.
 struct Place {
     key: Bytes,
-    path: Vec<u8>,
+    kind: Kind,
 }
 
 /// Gives the variables what their objects say. Copies of a variable that only the file itself uses go.
@@ -92,7 +96,7 @@ pub(super) fn apply(
             }
             let has = |listing: &Listing| listing.position(&place.key).is_some();
             variable.stored = listing.is_some_and(has);
-            match kind_of(&place.path) {
+            match place.kind {
                 Kind::Weight => {}
                 kind => variable.kind = kind,
             }
@@ -127,21 +131,36 @@ fn places(graph: &MetaGraph, tracked: &Bytes) -> Wire<HashMap<u32, Place>> {
     let mut found = HashMap::new();
     // For each object that was come to: from which one, by which name, after how many.
     let mut from: HashMap<u32, (u32, Bytes, usize)> = HashMap::from([(0, (0, Bytes::new(), 0))]);
+    let mut known: HashMap<u32, HashMap<Bytes, u32>> = HashMap::new();
+    let mut keys: HashMap<u32, Option<Bytes>> = HashMap::new();
     let mut waiting = VecDeque::from([(0_u32, 0_u32)]);
     while let Some((here, there)) = waiting.pop_front() {
         let (Some(ours), Some(node)) = (saved.get(here as usize), nodes.get(there as usize)) else {
             continue;
         };
         let depth = from.get(&here).map_or(0, |(.., depth)| *depth);
-        if let Some(key) = value_key(node).map_err(bad)? {
-            found.insert(here, Place { key, path: path_to(&from, here) });
+        let key = match keys.get(&there) {
+            Some(key) => key.clone(),
+            None => {
+                let key = value_key(node).map_err(bad)?;
+                keys.insert(there, key.clone());
+                key
+            }
+        };
+        if let Some(key) = key {
+            found.insert(here, Place { key, kind: kind_of(&path_to(&from, here)) });
         }
         if depth >= MAX_DEPTH {
             continue;
         }
-        let theirs: HashMap<Bytes, u32> =
-            children(node.clone()).map_err(bad)?.into_iter().collect();
-        for (name, child) in ours {
+        // Several of ours may be one of theirs.
+        let theirs = match known.entry(there) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(children(node.clone()).map_err(bad)?.into_iter().collect())
+            }
+        };
+        for (name, child) in ours.iter().filter(|(name, _)| name.len() <= MAX_NAME) {
             if let Some(&other) = theirs.get(name)
                 && !from.contains_key(child)
             {

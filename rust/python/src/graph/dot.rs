@@ -19,8 +19,9 @@ pub(crate) fn dot(graph: Graph<'_>, chosen: Option<Vec<u32>>) -> Result<String> 
         let (name, op) = (quoted(body.name(i)), quoted(body.op(i)));
         let _ = writeln!(out, "  n{i} [label=\"{name}\\n{op}\"];");
     }
+    let edges = graph.edges()?;
     for &i in &chosen {
-        for edge in graph.inputs(i)? {
+        for edge in edges.inputs(i) {
             if chosen.binary_search(&edge.src).is_err() {
                 continue;
             }

@@ -35,6 +35,27 @@ use tensorbundle_wire::schema::schema;
 /// From so many objects on it pays to stop the garbage collector while they are made.
 const MANY: usize = 1000;
 
+/// The garbage collector, stopped for a while if it was running.
+struct Paused<'py>(Option<Bound<'py, PyAny>>);
+
+impl<'py> Paused<'py> {
+    fn new(py: Python<'py>) -> PyResult<Self> {
+        let gc = py.import("gc")?.into_any();
+        if !gc.call_method0("isenabled")?.extract()? {
+            return Ok(Self(None));
+        }
+        gc.call_method0("disable")?;
+        Ok(Self(Some(gc)))
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        // It does not fail; and there would be nobody to tell.
+        let _ = self.0.take().map(|gc| gc.call_method0("enable"));
+    }
+}
+
 /// A file's graph, shared by all that refers to it.
 pub(crate) struct Shared {
     pub(crate) meta: core::MetaGraph,
@@ -114,16 +135,8 @@ impl Place {
         let numbers = numbers.into_iter();
         // The garbage collector tracks every object of a class of ours, though they refer to nothing that it
         // could collect: walking over them again and again takes five times as long as making them.
-        let pause =
-            numbers.len() > MANY && py.import("gc")?.call_method0("isenabled")?.extract()?;
-        if pause {
-            py.import("gc")?.call_method0("disable")?;
-        }
-        let list = PyList::new(py, numbers.map(|i| self.operation(i)));
-        if pause {
-            py.import("gc")?.call_method0("enable")?;
-        }
-        list
+        let _paused = (numbers.len() > MANY).then(|| Paused::new(py)).transpose()?;
+        PyList::new(py, numbers.map(|i| self.operation(i)))
     }
 }
 

@@ -33,7 +33,7 @@ const LISTED: usize = 20;
 
 impl Operation {
     fn edges(&self, py: Python<'_>) -> PyResult<Vec<Edge>> {
-        self.place.graph(py)?.inputs(self.i).map_err(|fault| self.place.raise(py, fault))
+        self.place.detached(py, |graph| graph.inputs(self.i))
     }
 }
 
@@ -203,16 +203,14 @@ impl Tensor {
     /// Its element type; `None` where nothing says.
     #[getter]
     fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let ports = self.place.graph(py)?.ports(self.i);
-        let dtype = ports.map_err(|fault| self.place.raise(py, fault))?.dtype(self.port);
+        let dtype = self.place.detached(py, |graph| Ok(graph.ports(self.i)?.dtype(self.port)))?;
         dtype.map(|dtype| dtypes::dtype(py, dtype)).transpose()
     }
 
     /// Its shape, as far as the file says.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let shape = self.place.graph(py)?.shape(self.i, self.port);
-        attrs::shape(py, &shape.map_err(|fault| self.place.raise(py, fault))?)
+        attrs::shape(py, &self.place.detached(py, |graph| graph.shape(self.i, self.port))?)
     }
 
     /// The operations that take it, once for each input that does.

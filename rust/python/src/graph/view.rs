@@ -22,6 +22,9 @@ pub(crate) struct Graph(pub(crate) Place);
 
 const PLACEHOLDERS: [&[u8]; 3] = [b"Placeholder", b"PlaceholderV2", b"PlaceholderWithDefault"];
 
+/// Outputs of one graph that are listed as its results: each is an object, and a node claims many at no cost.
+const MAX_OUTPUTS: usize = 1 << 20;
+
 /// Constants: their values are in the file.
 fn is_constant(op: &[u8]) -> bool {
     matches!(op, b"Const" | b"HostConst")
@@ -242,6 +245,10 @@ impl Graph {
             for i in candidates {
                 if edges.users(i).is_empty() && saved.binary_search(&i).is_err() {
                     let ports = graph.all_ports(i)?;
+                    if found.len() + ports.len() as usize > MAX_OUTPUTS {
+                        let what = format!("more than {MAX_OUTPUTS} outputs that nobody takes");
+                        return Err(Fault::unsupported("graph", what));
+                    }
                     found.extend((0..ports.len()).map(|port| (i, port)));
                 }
             }
