@@ -408,7 +408,7 @@ class Graph:
         Returns:
             Operations and tensors; integers; floats; for the collections that TensorFlow fills
             with protos a :class:`Message` of its type (VariableDef, WhileContextDef,
-            CondContextDef, QueueRunnerDef, SaverDef; what an Any holds), and ``bytes`` for
+            CondContextDef, QueueRunnerDef, SaverDef; what an Any holds, or the Any, if its type is not known), and ``bytes`` for
             anything else and what does not parse as that.
 
         Raises:
