@@ -406,10 +406,10 @@ class Graph:
                 without a name are left out then.
 
         Returns:
-            Operations and tensors; integers; floats; for the collections that TensorFlow fills
-            with protos a :class:`Message` of its type (VariableDef, WhileContextDef,
-            CondContextDef, QueueRunnerDef, SaverDef; what an Any holds, or the Any, if its type is not known), and ``bytes`` for
-            anything else and what does not parse as that.
+            Operations and tensors; integers; floats; for the collections that TensorFlow fills with
+            protos a :class:`Message` of its type (VariableDef, WhileContextDef, CondContextDef,
+            QueueRunnerDef, SaverDef); what an Any holds, or the Any, if its type is not known; and
+            ``bytes`` for anything else and for what does not parse.
 
         Raises:
             CorruptionError: it names an element that is not in the graph.
