@@ -227,8 +227,6 @@ class Variable:
         """
         checkpoint, key = self._tensor_of()
         place = self.part_of_whole
-        if place is None:
-            return checkpoint.read(key, aligned=aligned, verify=verify)
         if not place:
             return checkpoint.read(key, aligned=aligned, verify=verify)
         shape = checkpoint.info(key).shape

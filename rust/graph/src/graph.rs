@@ -2,6 +2,7 @@
 
 use crate::attr::{Attr, List};
 use crate::body::Body;
+use crate::input::number as number_of;
 use crate::meta_graph::MetaGraph;
 use crate::names::Named;
 use crate::signature::{Default, defaults_of};
@@ -132,11 +133,8 @@ impl<'a> Graph<'a> {
         let Some(i) = self.find(op)? else {
             return Ok(Err(NoTensor::NoOperation));
         };
-        let port = digits.iter().try_fold(0_u32, |port, &digit| {
-            port.checked_mul(10)?.checked_add(u32::from(digit - b'0'))
-        });
         let ports = self.all_ports(i)?;
-        match port.filter(|&port| port < ports.len()) {
+        match number_of(digits).filter(|&port| port < ports.len()) {
             Some(port) => Ok(Ok((i, port))),
             None => Ok(Err(NoTensor::NoOutput(i, ports.len()))),
         }

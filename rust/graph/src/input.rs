@@ -53,10 +53,14 @@ fn numbered(text: &[u8]) -> Option<(&[u8], u32)> {
     let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let (name, tail) = text.split_at(text.len() - digits);
     let name = name.strip_suffix(b":").filter(|_| digits > 0)?;
-    let number = tail.iter().try_fold(0_u32, |number, &digit| {
-        number.checked_mul(10)?.checked_add(u32::from(digit - b'0'))
-    });
-    Some((name, number?))
+    Some((name, number(tail)?))
+}
+
+/// Decimal digits; `None` for a number of more than 32 bits.
+pub(crate) fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |number, &digit| {
+        number.checked_mul(10)?.checked_add(u32::from(digit.checked_sub(b'0')?))
+    })
 }
 
 #[cfg(test)]

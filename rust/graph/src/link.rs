@@ -205,18 +205,15 @@ impl<'a> Linker<'a> {
             Some(at) => constant(at, "the slices of the tensors")?,
             None => Rc::new(Strings::All(Bytes::new())),
         };
-        let types = match graph.attr(i, if io.restores { b"dtypes" } else { b"T" })? {
-            Some(Attr::List(List::Types(types))) => types,
-            _ => Vec::new(),
-        };
         let one = match graph.attr(i, b"dt")? {
             Some(Attr::Type(dtype)) => Some(dtype),
             _ => None,
         };
-        // The legacy SaveV2 calls its list of types differently.
-        let types = match graph.attr(i, b"dtypes")? {
-            Some(Attr::List(List::Types(list))) if types.is_empty() => list,
-            _ => types,
+        // The ops before V2 call their list of types differently.
+        let types = match (graph.attr(i, b"dtypes")?, graph.attr(i, b"T")?) {
+            (Some(Attr::List(List::Types(types))), _)
+            | (_, Some(Attr::List(List::Types(types)))) => types,
+            _ => Vec::new(),
         };
         let add = |linker: &mut Self, number: u32, targets: Rc<[(u32, u32)]>| {
             let Some(key) = names.get(number) else {

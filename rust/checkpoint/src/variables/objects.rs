@@ -78,9 +78,8 @@ pub(super) fn apply(
             continue;
         };
         let restored = by_key.get(&place.key).copied();
-        let mut by_name =
-            || named.get(&object.object).copied().or_else(|| free.remove(&object.name));
-        let Some(i) = by_name().or(restored) else {
+        let by_name = named.get(&object.object).copied().or_else(|| free.remove(&object.name));
+        let Some(i) = by_name.or(restored) else {
             continue;
         };
         if let Some(copy) = restored.filter(|&copy| copy != i) {

@@ -149,38 +149,26 @@ fn elements<'py>(
     list: &List,
     depth: usize,
 ) -> PyResult<Bound<'py, PyList>> {
-    let out = match list {
-        List::Empty => PyList::empty(py),
-        List::Bytes(list) => PyList::new(py, list.iter().map(|bytes| PyBytes::new(py, bytes)))?,
-        List::Ints(list) => PyList::new(py, list)?,
-        List::Floats(list) => PyList::new(py, list.iter().map(|&float| f64::from(float)))?,
-        List::Bools(list) => PyList::new(py, list)?,
-        List::Types(_) | List::Shapes(_) | List::Tensors(_) | List::Funcs(_) => PyList::empty(py),
-    };
     match list {
-        List::Types(list) => {
-            for dtype in list {
-                out.append(dtypes::dtype(py, *dtype)?)?;
-            }
-        }
-        List::Shapes(list) => {
-            for dims in list {
-                out.append(shape(py, dims)?)?;
-            }
-        }
-        List::Tensors(list) => {
-            for tensor in list {
-                out.append(array(py, place, tensor)?)?;
-            }
-        }
-        List::Funcs(list) => {
-            for func in list {
-                out.append(function(py, place, func, depth)?)?;
-            }
-        }
-        _ => {}
+        List::Empty => Ok(PyList::empty(py)),
+        List::Bytes(list) => PyList::new(py, list.iter().map(|bytes| PyBytes::new(py, bytes))),
+        List::Ints(list) => PyList::new(py, list),
+        List::Floats(list) => PyList::new(py, list.iter().map(|&float| f64::from(float))),
+        List::Bools(list) => PyList::new(py, list),
+        List::Types(list) => all(py, list, |&dtype| dtypes::dtype(py, dtype)),
+        List::Shapes(list) => all(py, list, |dims| shape(py, dims)),
+        List::Tensors(list) => all(py, list, |tensor| array(py, place, tensor)),
+        List::Funcs(list) => all(py, list, |func| function(py, place, func, depth)),
     }
-    Ok(out)
+}
+
+/// A list of elements each of which can fail.
+fn all<'py, T>(
+    py: Python<'py>,
+    list: &[T],
+    make: impl FnMut(&T) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    PyList::new(py, list.iter().map(make).collect::<PyResult<Vec<_>>>()?)
 }
 
 fn function<'py>(
