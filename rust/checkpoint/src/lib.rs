@@ -5,19 +5,24 @@
 //! variables    the join of a graph and a checkpoint
 //! state_file   the `checkpoint` file of a directory
 //! meta_file    the file with a checkpoint's graph
+//! fingerprint  what `fingerprint.pb` says, and whether it is of this checkpoint
 //! near         names that are close to one that is not there
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod fingerprint;
 mod locate;
 mod meta_file;
 mod near;
 mod state_file;
 mod variables;
 
+pub use fingerprint::{index_fingerprint, read_fingerprint};
 pub use locate::{Located, locate};
-pub use meta_file::{file_of, meta_beside, open_meta_graph, parse_meta_graph};
+pub use meta_file::{
+    choose, file_of, meta_beside, open_meta_graph, open_saved_model, parse_meta_graph,
+};
 pub use near::near_names;
 pub use state_file::{StateFile, read_state_file};
 pub use variables::{Finding, Join, KeyFrom, Kind, Misfit, Variable, join, object_graph};

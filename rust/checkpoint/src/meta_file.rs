@@ -2,26 +2,45 @@
 //!
 //! ```text
 //! run/model.ckpt-1000        run/model.ckpt-1000.meta
-//! export/variables/variables export/saved_model.pb, or saved_model.pbtxt
+//! export/variables/variables export/saved_model.cpb, else saved_model.pb, else saved_model.pbtxt
 //! ```
+//!
+//! The order is that of TensorFlow's C++ loader: a `.cpb`, which its Python does not know, is what counts.
 
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
-use tensorbundle_graph::{File, MetaGraph};
+use tensorbundle_graph::{File, MetaGraph, What};
 use tensorbundle_store::{Error, Result, read_file};
 use tensorbundle_wire::{Fault, shown};
 
 /// The tag of the graph that is meant to be served: the one that TensorFlow 2 writes.
 const SERVE: &[u8] = b"serve";
 
-/// The files of a SavedModel, in TensorFlow's order.
-const SAVED_MODEL: [&str; 2] = ["saved_model.pb", "saved_model.pbtxt"];
+/// The files of a SavedModel: the first that is there counts.
+const SAVED_MODEL: [&str; 3] = ["saved_model.cpb", "saved_model.pb", "saved_model.pbtxt"];
 
 /// Opens the graph in the file `path`, or in the SavedModel of that directory. `tags` says which of several is meant.
 pub fn open_meta_graph(path: &Path, mmap: bool, tags: Option<&[Vec<u8>]>) -> Result<MetaGraph> {
     let path = file_of(path);
     let bytes = read_file(&path, mmap)?;
     parse_meta_graph(bytes, tags).map_err(|fault| Error::fault(&path, fault))
+}
+
+/// Opens the SavedModel in the file `path`, or in that directory, with all its graphs.
+pub fn open_saved_model(path: &Path, mmap: bool) -> Result<File> {
+    let path = file_of(path);
+    if path.is_dir() {
+        let names = SAVED_MODEL.join(", ");
+        let context = format!("no SavedModel in this directory: none of {names}");
+        return Err(Error::io(&path, std::io::ErrorKind::NotFound.into(), context));
+    }
+    let file = File::parse(read_file(&path, mmap)?).map_err(|fault| Error::fault(&path, fault))?;
+    if file.what() != What::SavedModel {
+        let fault = Fault::corrupt("SavedModel", format!("this is a {}", file.what().name()))
+            .advise("open it with tensorbundle.load_meta_graph");
+        return Err(Error::fault(&path, fault));
+    }
+    Ok(file)
 }
 
 /// The file that is meant by a path to one, or to a SavedModel's directory.
@@ -41,7 +60,7 @@ pub fn parse_meta_graph(bytes: Bytes, tags: Option<&[Vec<u8>]>) -> Result<MetaGr
 }
 
 /// The graph of these tags, in any order; without tags the only one, else the one that is to be served.
-fn choose(file: &File, tags: Option<&[Vec<u8>]>) -> Result<usize, Fault> {
+pub fn choose(file: &File, tags: Option<&[Vec<u8>]>) -> Result<usize, Fault> {
     let all = (0..file.len()).map(|i| file.tags(i)).collect::<Result<Vec<_>, _>>()?;
     let wanted = match tags {
         Some(tags) => tags.iter().map(Vec::as_slice).collect(),

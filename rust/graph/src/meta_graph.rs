@@ -6,7 +6,7 @@
 //! GraphDef { 1 node*  2 library  3 version  4 versions  5 debug_info }
 //! ```
 //!
-//! A message that comes again is merged, as protobuf does: its parts are kept as a list of places.
+//! A SavedModel in chunks (`.cpb`) is put together first. A message that comes again is merged, as protobuf does: its parts are kept as a list of places.
 
 use crate::body::{Body, Builder, string_field};
 use crate::detect::{Form, What, detect};
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use once_cell::race::OnceBox;
 use tensorbundle_wire::pb::{Value, fields};
 use tensorbundle_wire::schema::schema;
-use tensorbundle_wire::{Fault, Result, lookalike, text_wire};
+use tensorbundle_wire::{Fault, Result, chunked, lookalike, riegeli, text_wire};
 
 /// A file with one or more graphs.
 pub struct File {
@@ -28,8 +28,11 @@ pub struct File {
 }
 
 impl File {
-    /// Finds out what `bytes` are; a text becomes binary, which takes memory.
+    /// Finds out what `bytes` are; a text becomes binary and chunks become one, which takes memory.
     pub fn parse(bytes: Bytes) -> Result<Self> {
+        if riegeli::is_riegeli(&bytes) {
+            return Self::in_chunks(&bytes);
+        }
         let (what, form) = detect(&bytes)?;
         if bytes.len() > MAX_LEN {
             let what = format!("{} bytes: protobuf messages have less than 2 GiB", bytes.len());
@@ -44,12 +47,48 @@ impl File {
                 Source::new(text_wire::encode(text, ty)?.into(), true)
             }
         };
+        Self::of(source, what)
+    }
+
+    /// A SavedModel in chunks.
+    fn in_chunks(file: &[u8]) -> Result<Self> {
+        let what = What::SavedModel;
+        let ty = schema().message(what.full_name());
+        let ty = ty.ok_or_else(|| Fault::unsupported("chunked message", "no such message type"))?;
+        let whole = chunked::assemble(file, ty)?;
+        if whole.len() > MAX_LEN {
+            let text =
+                format!("{} bytes when put together: more than can be addressed", whole.len());
+            return Err(Fault::unsupported("chunked message", text));
+        }
+        match detect(&whole) {
+            Ok((found, Form::Binary)) if found == what => {
+                Self::of(Source::new(whole.into(), true), what)
+            }
+            _ => Err(Fault::corrupt("chunked message", "its chunks together are no SavedModel")),
+        }
+    }
+
+    fn of(source: Source, what: What) -> Result<Self> {
         let whole = source.span(source.all());
         let graphs = match what {
             What::SavedModel => pieces(&source, whole, 2)?,
             What::MetaGraph | What::Graph => vec![whole],
         };
         Ok(Self { source, what, graphs })
+    }
+
+    /// The version of a SavedModel's format; 0 if the file does not say.
+    pub fn schema_version(&self) -> Result<i64> {
+        let whole = self.source.span(self.source.all());
+        let mut version = 0;
+        for field in fields(self.source.all()) {
+            let field = field.map_err(|why| self.source.malformed("SavedModel", whole, why))?;
+            if let (What::SavedModel, (1, Value::Varint(number))) = (self.what, field) {
+                version = number as i64;
+            }
+        }
+        Ok(version)
     }
 
     /// What the file is.

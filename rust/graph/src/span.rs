@@ -18,13 +18,13 @@ pub(crate) const MAX_LEN: usize = u32::MAX as usize;
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     bytes: Bytes,
-    /// It was a text: places in it mean nothing to the user.
-    from_text: bool,
+    /// It was made of a text or of chunks: places in it mean nothing to the user.
+    made: bool,
 }
 
 impl Source {
-    pub(crate) fn new(bytes: Bytes, from_text: bool) -> Self {
-        Self { bytes, from_text }
+    pub(crate) fn new(bytes: Bytes, made: bool) -> Self {
+        Self { bytes, made }
     }
 
     pub(crate) fn all(&self) -> &Bytes {
@@ -56,7 +56,7 @@ impl Source {
 
     /// Says where in the file, if that is where the user can look.
     pub(crate) fn at(&self, fault: Fault, span: Span) -> Fault {
-        if self.from_text { fault } else { fault.at(u64::from(span.start)) }
+        if self.made { fault } else { fault.at(u64::from(span.start)) }
     }
 
     /// The fault of a part that is no message.

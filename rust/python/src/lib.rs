@@ -18,8 +18,9 @@ mod _native {
     use super::buffer::TensorBuffer;
     #[pymodule_export]
     use super::graph::{
-        AttrPlaceholder, Function, FunctionRef, Graph, MetaGraphReader, Operation, Scope, Tensor,
-        tensorflow_op, tensorflow_versions,
+        AttrPlaceholder, Function, FunctionRef, Graph, MetaGraphReader, Operation,
+        SavedModelReader, Scope, Tensor, index_fingerprint, read_fingerprint, tensorflow_op,
+        tensorflow_versions,
     };
     #[pymodule_export]
     use super::info::{SliceInfo, TensorInfo};

@@ -9,21 +9,25 @@
 //! schema  message  text_wire                   any message, field by field, as its `.proto` says; text as bytes
 //! tensor_proto                                 a tensor inside a message
 //! table                                        the sorted table that holds a V2 index or a V1 file
+//! riegeli  chunked  fingerprint                a SavedModel in chunks; the hash of its checkpoint
 //! bundle                                       what a V2 table says: header, entries, slices, strings, variants
 //! ```
 
 #![forbid(unsafe_code)]
 
 pub mod bundle;
+pub mod chunked;
 pub mod crc;
 pub mod dtype;
 mod fault;
+pub mod fingerprint;
 pub mod limits;
 pub mod lookalike;
 pub mod message;
 pub mod ordered_code;
 pub mod pb;
 pub mod proto;
+pub mod riegeli;
 pub mod schema;
 pub mod table;
 pub mod tensor_proto;

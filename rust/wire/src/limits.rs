@@ -51,3 +51,12 @@ pub fn max_key_bytes(stored: u64) -> usize {
 /// way; those that a graph holds in full are under 2 GiB together. A tensor with all of its values, or with
 /// one for all elements, is free of it.
 pub const MAX_FILLED_TENSOR: u64 = 1 << 30;
+
+/// Bytes of all records of a Riegeli file. A graph's places are 32 bits wide.
+pub const MAX_UNPACKED: u64 = u32::MAX as u64;
+
+/// Bytes that the records of a Riegeli file of `len` bytes may have together. Brotli makes a thousand million equal
+/// bytes of some hundred, which graphs do not have; real ones become four to twenty times as long.
+pub fn max_unpacked(len: u64) -> u64 {
+    len.saturating_mul(1024).saturating_add(1 << 24).min(MAX_UNPACKED)
+}

@@ -168,7 +168,7 @@ fn wanted(field: &Field) -> String {
 }
 
 /// The bits that the wire has for a word; a varint of a negative number has all 64.
-fn bits(field: &Field, word: &str) -> Option<u64> {
+pub(crate) fn bits(field: &Field, word: &str) -> Option<u64> {
     let int = || integer(word);
     Some(match field.kind() {
         Kind::Double => float(word)?.to_bits(),

@@ -9,6 +9,7 @@ mod function;
 mod known;
 mod operation;
 mod reader;
+mod saved_model;
 mod scope;
 mod view;
 
@@ -17,6 +18,7 @@ pub(crate) use function::Function;
 pub(crate) use known::{tensorflow_op, tensorflow_versions};
 pub(crate) use operation::{Operation, Tensor};
 pub(crate) use reader::MetaGraphReader;
+pub(crate) use saved_model::{SavedModelReader, index_fingerprint, read_fingerprint};
 pub(crate) use scope::Scope;
 pub(crate) use view::Graph;
 

@@ -87,7 +87,7 @@ impl MetaGraphReader {
     }
 }
 
-fn bytes_of(tags: Vec<Bound<'_, PyString>>) -> PyResult<Vec<Vec<u8>>> {
+pub(super) fn bytes_of(tags: Vec<Bound<'_, PyString>>) -> PyResult<Vec<Vec<u8>>> {
     let bytes =
         tags.iter().map(|tag| Ok(names::from_python(tag)?.unwrap_or_default().into_owned()));
     bytes.collect()
