@@ -26,6 +26,9 @@ from ._native import (
     tensorflow_op,
     tensorflow_versions,
 )
+from ._saved_model import Asset, Fingerprint, SavedModel, load_saved_model
+from ._saved_objects import ConcreteFunction, SavedObject, SavedObjects
+from ._signatures import Signature, SignatureTensor
 from ._variables import Finding, Variable, Variables
 from .errors import (
     CheckpointError,
@@ -36,12 +39,15 @@ from .errors import (
 )
 
 __all__ = [
+    "Asset",
     "AttrPlaceholder",
     "Checkpoint",
     "CheckpointError",
+    "ConcreteFunction",
     "CorruptionError",
     "DType",
     "Finding",
+    "Fingerprint",
     "Function",
     "FunctionRef",
     "Graph",
@@ -50,7 +56,12 @@ __all__ = [
     "MetaGraph",
     "NotInGraphError",
     "Operation",
+    "SavedModel",
+    "SavedObject",
+    "SavedObjects",
     "Scope",
+    "Signature",
+    "SignatureTensor",
     "SliceInfo",
     "Tensor",
     "TensorInfo",
@@ -60,6 +71,7 @@ __all__ = [
     "Variables",
     "__version__",
     "load_meta_graph",
+    "load_saved_model",
     "open",
     "tensorflow_op",
     "tensorflow_versions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ._native import MetaGraphReader
+from ._native import MetaGraphReader, SavedModelReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def load_meta_graph(
         source: a path, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and ``GraphDef``
             are told
             apart by their content, and so are binary and text format (a text is turned into binary
-            in memory). The directory of a SavedModel stands for the file in it.
+            in memory). The directory of a SavedModel stands for the file in it: ``saved_model.cpb``
+            (in chunks), else ``.pb``, else ``.pbtxt``, as TensorFlow's C++ has it.
         tags: which graph of a SavedModel is meant: the one with exactly these tags. Without them
             the only
             one, or else the one tagged ``serve``.
@@ -59,7 +60,7 @@ class MetaGraph:
     :class:`tensorbundle.Message` and plain values.
     """
 
-    __slots__ = ("__weakref__", "_mmap", "_reader", "_source", "_tags")
+    __slots__ = ("__weakref__", "_mmap", "_number", "_reader", "_source", "_tags")
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class MetaGraph:
             raise TypeError("tags must be a collection of str, not a str")
         self._tags = None if tags is None else tuple(tags)
         self._mmap = mmap
+        self._number: int | None = None
         wanted = None if self._tags is None else list(self._tags)
         if isinstance(source, bytes | bytearray | memoryview):
             self._source: str | bytes = bytes(source)
@@ -85,6 +87,15 @@ class MetaGraph:
             raise ValueError(f"a NUL in the path {path!r}")
         self._source = path
         self._reader = MetaGraphReader.open(path, mmap, wanted)
+
+    @classmethod
+    def _of(cls, saved_model: SavedModelReader, number: int, mmap: bool) -> MetaGraph:
+        """A graph of an open SavedModel, by its number: there may be two of the same tags."""
+        made = object.__new__(cls)
+        made._source, made._tags = saved_model.path, None
+        made._mmap, made._number = mmap, number
+        made._reader = saved_model.meta_graph(number)
+        return made
 
     @property
     def path(self) -> str | None:
@@ -241,8 +252,16 @@ class MetaGraph:
         return f"<tensorbundle.MetaGraph {where} {self.kind} {len(self.graph)} nodes>"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._number is not None:
+            return _reopen_number, (self._source, self._number, self._mmap)
         return _reopen, (self._source, self._tags, self._mmap)
 
 
 def _reopen(source: str | bytes, tags: tuple[str, ...] | None, mmap: bool) -> MetaGraph:
     return MetaGraph(source, tags=tags, mmap=mmap)
+
+
+def _reopen_number(path: str, number: int, mmap: bool) -> MetaGraph:
+    return MetaGraph._of(  # pyright: ignore[reportPrivateUsage]
+        SavedModelReader.open(path, mmap), number, mmap
+    )

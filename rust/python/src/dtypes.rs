@@ -46,3 +46,9 @@ pub(crate) fn dtype(py: Python<'_>, dtype: DataType) -> PyResult<Bound<'_, PyAny
         None => Ok(make()?.into_bound(py)),
     }
 }
+
+/// The `DType` of a number.
+#[pyfunction]
+pub(crate) fn dtype_of(py: Python<'_>, number: i32) -> PyResult<Bound<'_, PyAny>> {
+    dtype(py, DataType(number))
+}

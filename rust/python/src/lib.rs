@@ -17,6 +17,8 @@ mod _native {
     #[pymodule_export]
     use super::buffer::TensorBuffer;
     #[pymodule_export]
+    use super::dtypes::dtype_of;
+    #[pymodule_export]
     use super::graph::{
         AttrPlaceholder, Function, FunctionRef, Graph, MetaGraphReader, Operation,
         SavedModelReader, Scope, Tensor, index_fingerprint, read_fingerprint, tensorflow_op,

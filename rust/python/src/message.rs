@@ -29,6 +29,10 @@ impl Message {
         Self { wire, path }
     }
 
+    pub(crate) fn bytes(&self) -> &Bytes {
+        self.wire.bytes()
+    }
+
     fn ty(&self) -> &'static MessageType {
         self.wire.ty()
     }

@@ -1,6 +1,6 @@
 //! An open graph, below the `MetaGraph` that users see.
 
-use super::{Graph, Place, Shared};
+use super::{Graph, Place, Shared, attrs};
 use crate::errors;
 use crate::message::Message;
 use crate::names;
@@ -78,6 +78,11 @@ impl MetaGraphReader {
     #[getter]
     fn graph(&self) -> Graph {
         Graph(self.place())
+    }
+
+    /// A TensorProto of this file as an array.
+    fn array<'py>(&self, py: Python<'py>, tensor: &Message) -> PyResult<Bound<'py, PyAny>> {
+        attrs::array(py, &self.place(), tensor.bytes())
     }
 }
 

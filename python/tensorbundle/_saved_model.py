@@ -1,0 +1,494 @@
+"""A SavedModel: its graphs, signatures, variables, assets, objects and fingerprint (FORMAT 9)."""
+
+# pathlib would take longer to import than all of this package.
+# ruff: noqa: PTH113, PTH116, PTH118, PTH120, PTH208
+
+from __future__ import annotations
+
+import os
+
+from ._native import SavedModelReader, index_fingerprint, read_fingerprint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from ._checkpoint import Checkpoint
+    from ._meta_graph import MetaGraph
+    from ._native import Message, Operation
+    from ._saved_objects import ConcreteFunction, SavedObjects
+    from ._signatures import Signature
+    from ._variables import Joined, Variables
+
+_INIT_OP = "__saved_model_init_op"
+_TRAIN_OP = "__saved_model_train_op"
+
+
+def load_saved_model(
+    path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False
+) -> SavedModel:
+    """Opens a SavedModel: all its graphs, and its variables beside them.
+
+    Reads the file of the graphs as :func:`tensorbundle.load_meta_graph` does, once for all of them;
+    the checkpoint, the fingerprint and the graphs are opened when they are asked for.
+
+    Args:
+        path: the directory, or the file in it: ``saved_model.cpb`` (in chunks), else
+            ``saved_model.pb``, else ``saved_model.pbtxt``. That is the order of TensorFlow's C++;
+            its Python does not know ``.cpb``.
+        mmap: as for :func:`tensorbundle.open`, of the graphs and the variables.
+        verify: as for :func:`tensorbundle.open`, of the variables.
+
+    Raises:
+        OSError: with ``errno`` and ``filename``; a directory without such a file is a
+            ``FileNotFoundError``.
+        CorruptionError: the file is no SavedModel, or is cut short or damaged.
+        UnsupportedError: chunks that are packed in a way that is not read.
+
+    Source: FORMAT 9.
+    """
+    return SavedModel(path, mmap=mmap, verify=verify)
+
+
+class Asset:
+    """A file that a graph needs: a vocabulary, for instance."""
+
+    __slots__ = ("filename", "path", "problem", "tensor_name")
+
+    def __init__(self, filename: str, tensor_name: str, directory: str) -> None:
+        """They come from :attr:`SavedModel.assets`."""
+        self.filename = filename
+        """Its name in ``assets/``, as the graph has it."""
+        self.tensor_name = tensor_name
+        """The tensor of the graph that is given its path: ``"asset_path_initializer:0"``."""
+        inside = filename not in ("", ".", "..") and not set(filename) & set("/\\\0")
+        self.path: str | None = os.path.join(directory, "assets", filename) if inside else None
+        """Where it is; ``None`` if the name would lead out of the directory."""
+        self.problem = None if inside else f"the name {filename!r} leads out of assets/"
+        """Why it is not looked for; ``None`` if all is well."""
+
+    @property
+    def size(self) -> int | None:
+        """Its bytes; ``None`` if it is not there, or not looked for."""
+        return os.stat(self.path).st_size if self.path is not None and self.exists else None
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return self.path is not None and os.path.isfile(self.path)
+
+    def __repr__(self) -> str:
+        state = "" if self.exists else " missing" if self.problem is None else " not followed"
+        return f"<tensorbundle.Asset {self.filename!r}{state}>"
+
+
+class Fingerprint:
+    """What ``fingerprint.pb`` says of a SavedModel (FORMAT 9.3)."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        """It comes from :attr:`SavedModel.fingerprint`."""
+        self.message = message
+        """All of it: a FingerprintDef."""
+
+    def _hash(self, name: str) -> int:
+        number: int = self.message[name]
+        return number
+
+    @property
+    def saved_model_checksum(self) -> int:
+        """Of the graphs, written again in one order; not of the file's bytes."""
+        return self._hash("saved_model_checksum")
+
+    @property
+    def graph_def_program_hash(self) -> int:
+        """Of the graph."""
+        return self._hash("graph_def_program_hash")
+
+    @property
+    def signature_def_hash(self) -> int:
+        """Of the signatures."""
+        return self._hash("signature_def_hash")
+
+    @property
+    def saved_object_graph_hash(self) -> int:
+        """Of the object graph."""
+        return self._hash("saved_object_graph_hash")
+
+    @property
+    def checkpoint_hash(self) -> int:
+        """Of ``variables/variables.index``; 0 if there was none."""
+        return self._hash("checkpoint_hash")
+
+    @property
+    def producer(self) -> int:
+        """The version of fingerprints that the writer wrote; 0 if it does not say."""
+        version = self.message["version"]
+        return 0 if version is None else int(version["producer"])
+
+    @property
+    def uuid(self) -> str:
+        """A random number, in decimal; ``""`` if there is none."""
+        uuid: str = self.message["uuid"]
+        return uuid
+
+    @property
+    def singleprint(self) -> str:
+        """The four hashes that say whether two SavedModels are the same, joined with ``/``."""
+        names = ("graph_def_program", "signature_def", "saved_object_graph", "checkpoint")
+        return "/".join(str(self._hash(f"{name}_hash")) for name in names)
+
+    def __repr__(self) -> str:
+        return f"<tensorbundle.Fingerprint {self.singleprint}>"
+
+
+class SavedModel:
+    """A SavedModel: graphs with tags, signatures, variables, assets, objects and a fingerprint.
+
+    Made by :func:`tensorbundle.load_saved_model`. Safe to share between threads and across
+    ``fork``; pickles as its path and options. What does not say which graph it means is about the
+    only one, or else the one tagged ``serve``, as :meth:`meta_graph` has it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_checkpoint",
+        "_graphs",
+        "_joined",
+        "_mmap",
+        "_objects",
+        "_path",
+        "_reader",
+        "_verify",
+    )
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False
+    ) -> None:
+        """See :func:`tensorbundle.load_saved_model`."""
+        path = os.fspath(path)
+        if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
+        if "\0" in path:
+            raise ValueError(f"a NUL in the path {path!r}")
+        self._path = path
+        self._mmap = mmap
+        self._verify = verify
+        self._reader: SavedModelReader | None = SavedModelReader.open(path, mmap)
+        self._graphs: dict[int, MetaGraph] = {}
+        self._checkpoint: Checkpoint | None = None
+        self._joined: dict[int, Joined] = {}
+        self._objects: dict[int, SavedObjects] = {}
+
+    @property
+    def _open(self) -> SavedModelReader:
+        if self._reader is None:
+            raise ValueError(f"SavedModel {self._path!r} is closed")
+        return self._reader
+
+    # The files.
+
+    @property
+    def path(self) -> str:
+        """What it was opened with."""
+        return self._path
+
+    @property
+    def file(self) -> str:
+        """The file with the graphs."""
+        return self._open.path
+
+    @property
+    def directory(self) -> str:
+        """The directory that the file is in."""
+        return os.path.dirname(self.file) or os.curdir
+
+    def _inside(self, *names: str) -> str:
+        return os.path.join(self.directory, *names)
+
+    # The graphs.
+
+    @property
+    def schema_version(self) -> int:
+        """The version of the format, which is 1; 0 if the file does not say."""
+        return self._open.schema_version
+
+    @property
+    def tags(self) -> list[tuple[str, ...]]:
+        """The tags of each graph, in the order of the file."""
+        return self._open.tags()
+
+    @property
+    def meta_graphs(self) -> tuple[MetaGraph, ...]:
+        """All graphs, in the order of the file. Each is gone over once, when first asked for.
+
+        Raises:
+            CorruptionError: a graph is damaged; :meth:`meta_graph` still gives the others.
+        """
+        return tuple(self._graph(number) for number in range(len(self._open)))
+
+    def meta_graph(self, tags: Iterable[str] | None = None) -> MetaGraph:
+        """The graph with exactly these tags.
+
+        Without them the only one, or else the one tagged ``serve``.
+
+        Raises:
+            CorruptionError: it is damaged.
+            UnsupportedError: ``tags`` are needed, or fit none or several of the graphs.
+        """
+        return self._graph(self._number(tags))
+
+    def _number(self, tags: Iterable[str] | None) -> int:
+        if isinstance(tags, str):
+            raise TypeError("tags must be a collection of str, not a str")
+        return self._open.choose(None if tags is None else list(tags))
+
+    def _graph(self, number: int) -> MetaGraph:
+        found = self._graphs.get(number)
+        if found is None:
+            from ._meta_graph import MetaGraph
+
+            made = MetaGraph._of(  # pyright: ignore[reportPrivateUsage]
+                self._open, number, self._mmap
+            )
+            found = self._graphs.setdefault(number, made)
+        return found
+
+    # What one of them says. Raises as :meth:`meta_graph`.
+
+    @property
+    def signatures(self) -> dict[str, Signature]:
+        """The signatures, in the order of their names; :meth:`signatures_of` has other graphs'."""
+        return self.signatures_of()
+
+    def signatures_of(self, tags: Iterable[str] | None = None) -> dict[str, Signature]:
+        """The signatures of the graph with these tags."""
+        from ._signatures import signatures
+
+        return signatures(self.meta_graph(tags))
+
+    @property
+    def init_op(self) -> Operation | None:
+        """What TensorFlow runs when it has loaded the model; ``None`` if there is nothing to run.
+
+        The signature ``__saved_model_init_op`` names it, else the collection
+        ``saved_model_main_op``, else ``legacy_init_op``.
+
+        Raises:
+            NotInGraphError: the graph does not have what the signature names.
+        """
+        return self._signed_op(_INIT_OP) or self.main_op or self._collected("legacy_init_op")
+
+    @property
+    def main_op(self) -> Operation | None:
+        """The operation in the collection ``saved_model_main_op``; ``None`` if there is none."""
+        return self._collected("saved_model_main_op")
+
+    @property
+    def train_op(self) -> Operation | None:
+        """What a step of training runs; ``None`` if there is nothing.
+
+        The signature ``__saved_model_train_op`` names it, else the collection
+        ``saved_model_train_op``. Raises as :attr:`init_op`.
+        """
+        return self._signed_op(_TRAIN_OP) or self._collected("saved_model_train_op")
+
+    def _signed_op(self, key: str) -> Operation | None:
+        signature = self.signatures.get(key)
+        output = None if signature is None else signature.outputs.get(key)
+        return None if output is None else output.op
+
+    def _collected(self, key: str) -> Operation | None:
+        from ._native import Operation, Tensor
+
+        for one in self.meta_graph().graph.get_collection(key):
+            if isinstance(one, Operation | Tensor):
+                return one.op if isinstance(one, Tensor) else one
+        return None
+
+    @property
+    def assets(self) -> list[Asset]:
+        """The files that the graph needs, in its order; :meth:`assets_of` has other graphs'."""
+        return self.assets_of()
+
+    def assets_of(self, tags: Iterable[str] | None = None) -> list[Asset]:
+        """The files that the graph with these tags needs."""
+        graph = self.meta_graph(tags)
+        found = graph.asset_file_def
+        if not found:  # as TensorFlow 1 had it
+            listed = graph.graph.get_collection("saved_model_assets")
+            found = tuple(
+                one for one in listed if getattr(one, "type_name", "") == "tensorflow.AssetFileDef"
+            )
+        assets: list[Asset] = []
+        for one in found:
+            info = one["tensor_info"]
+            name = "" if info is None else info["name"]
+            assets.append(Asset(one["filename"], name, self.directory))
+        return assets
+
+    @property
+    def assets_extra(self) -> list[str]:
+        """The files in ``assets.extra/``, by their paths in it, sorted. Links are not followed."""
+        top = self._inside("assets.extra")
+        found = [
+            os.path.relpath(os.path.join(folder, name), top)
+            for folder, _, names in os.walk(top)
+            for name in names
+        ]
+        return sorted(found)
+
+    @property
+    def object_graph_def(self) -> Message | None:
+        """The objects as the file has them: a SavedObjectGraph; ``None`` if it has none."""
+        return self.meta_graph().object_graph_def
+
+    @property
+    def objects(self) -> SavedObjects | None:
+        """The objects that TensorFlow 2 restores, by number; ``None`` if the file has none.
+
+        Raises:
+            CorruptionError: the object graph is damaged.
+        """
+        return self.objects_of()
+
+    def objects_of(self, tags: Iterable[str] | None = None) -> SavedObjects | None:
+        """The objects of the graph with these tags."""
+        number = self._number(tags)
+        found = self._objects.get(number)
+        if found is None:
+            graph = self._graph(number)
+            message = graph.object_graph_def
+            if message is None:
+                return None
+            from ._saved_objects import SavedObjects
+
+            found = self._objects.setdefault(number, SavedObjects(graph, message))
+        return found
+
+    @property
+    def concrete_functions(self) -> dict[str, ConcreteFunction]:
+        """The functions of the objects for arguments of certain types, in the order of their names.
+
+        Raises as :attr:`objects`.
+        """
+        objects = self.objects
+        return {} if objects is None else objects.concrete_functions()
+
+    # The variables.
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Its variables' values; ``None`` if it has no ``variables/``, or an empty one.
+
+        Raises:
+            OSError, CorruptionError, UnsupportedError: as :func:`tensorbundle.open`.
+        """
+        reader = self._open
+        if self._checkpoint is None or self._checkpoint.closed:
+            from ._checkpoint import open as open_checkpoint
+
+            folder = os.path.join(os.path.dirname(reader.path), "variables")
+            try:
+                if not os.listdir(folder):
+                    return None
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            prefix = os.path.join(folder, "variables")
+            # Not a checkpoint that lies beside the graphs by chance.
+            path = prefix if os.path.lexists(f"{prefix}.index") else self.directory
+            self._checkpoint = open_checkpoint(path, mmap=self._mmap, verify=self._verify)
+        return self._checkpoint
+
+    @property
+    def variables(self) -> Variables:
+        """Its variables with their values, joined as :attr:`Checkpoint.variables` are.
+
+        Without values, if there is no checkpoint. :meth:`variables_of` has other graphs'.
+
+        Raises:
+            OSError, CorruptionError, UnsupportedError: graph or checkpoint cannot be read.
+        """
+        return self.variables_of()
+
+    def variables_of(self, tags: Iterable[str] | None = None) -> Variables:
+        """The variables of the graph with these tags; they share one checkpoint."""
+        from ._variables import Variables
+
+        number = self._number(tags)
+        made = Variables(self.checkpoint, self._graph(number), self._joined.get(number))
+        self._joined[number] = made._joined  # pyright: ignore[reportPrivateUsage]
+        return made
+
+    # The fingerprint.
+
+    @property
+    def fingerprint(self) -> Fingerprint | None:
+        """What ``fingerprint.pb`` says; ``None`` if there is none, as before TensorFlow 2.12.
+
+        Raises:
+            OSError: it cannot be read.
+            CorruptionError: it is something else, cut short or damaged.
+        """
+        try:
+            return Fingerprint(read_fingerprint(self._inside("fingerprint.pb")))
+        except FileNotFoundError:
+            return None
+
+    def check_fingerprint(self) -> bool | None:
+        """Whether the fingerprint is of the checkpoint that lies there.
+
+        Reads ``variables/variables.index``, all of it, and no data.
+
+        Returns:
+            ``True``: its hash is that in the fingerprint. ``False``: it is not, or there is no
+            index. ``None``: there is nothing to hold it against, no fingerprint or no hash in it.
+
+        Raises:
+            OSError, CorruptionError: as :attr:`fingerprint`, or the index cannot be read.
+        """
+        fingerprint = self.fingerprint
+        if fingerprint is None or not fingerprint.checkpoint_hash:
+            return None
+        try:
+            found = index_fingerprint(self._inside("variables", "variables.index"), self._mmap)
+        except FileNotFoundError:
+            return False
+        return found == fingerprint.checkpoint_hash
+
+    # Its life.
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._reader is None
+
+    def close(self) -> None:
+        """Lets go of the files. Graphs, arrays and checkpoints that were handed out stay valid."""
+        self._reader = None
+        self._checkpoint = None
+        self._graphs = {}
+        self._joined = {}
+        self._objects = {}
+
+    def __enter__(self) -> SavedModel:
+        self._open  # noqa: B018 - raises if it is closed
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._reader is None:
+            return f"<tensorbundle.SavedModel {self._path!r} closed>"
+        tags = " ".join("{" + ", ".join(tags) + "}" for tags in self.tags)
+        return f"<tensorbundle.SavedModel {self._path!r} {tags or 'no graphs'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self._path, self._mmap, self._verify)
+
+
+def _reopen(path: str, mmap: bool, verify: bool) -> SavedModel:
+    return SavedModel(path, mmap=mmap, verify=verify)
