@@ -279,12 +279,12 @@ class SavedModel:
         Raises:
             NotInGraphError: the graph does not have what the signature names.
         """
-        return self._signed_op(_INIT_OP) or self.main_op or self._collected("legacy_init_op")
+        return init_op_of(self.meta_graph())
 
     @property
     def main_op(self) -> Operation | None:
         """The operation in the collection ``saved_model_main_op``; ``None`` if there is none."""
-        return self._collected("saved_model_main_op")
+        return _collected(self.meta_graph(), "saved_model_main_op")
 
     @property
     def train_op(self) -> Operation | None:
@@ -293,20 +293,7 @@ class SavedModel:
         The signature ``__saved_model_train_op`` names it, else the collection
         ``saved_model_train_op``. Raises as :attr:`init_op`.
         """
-        return self._signed_op(_TRAIN_OP) or self._collected("saved_model_train_op")
-
-    def _signed_op(self, key: str) -> Operation | None:
-        signature = self.signatures.get(key)
-        output = None if signature is None else signature.outputs.get(key)
-        return None if output is None else output.op
-
-    def _collected(self, key: str) -> Operation | None:
-        from ._native import Operation, Tensor
-
-        for one in self.meta_graph().graph.get_collection(key):
-            if isinstance(one, Operation | Tensor):
-                return one.op if isinstance(one, Tensor) else one
-        return None
+        return train_op_of(self.meta_graph())
 
     @property
     def assets(self) -> list[Asset]:
@@ -315,19 +302,7 @@ class SavedModel:
 
     def assets_of(self, tags: Iterable[str] | None = None) -> list[Asset]:
         """The files that the graph with these tags needs."""
-        graph = self.meta_graph(tags)
-        found = graph.asset_file_def
-        if not found:  # as TensorFlow 1 had it
-            listed = graph.graph.get_collection("saved_model_assets")
-            found = tuple(
-                one for one in listed if getattr(one, "type_name", "") == "tensorflow.AssetFileDef"
-            )
-        assets: list[Asset] = []
-        for one in found:
-            info = one["tensor_info"]
-            name = "" if info is None else info["name"]
-            assets.append(Asset(one["filename"], name, self.directory))
-        return assets
+        return assets_of(self.meta_graph(tags), self.directory)
 
     @property
     def assets_extra(self) -> list[str]:
@@ -492,3 +467,53 @@ class SavedModel:
 
 def _reopen(path: str, mmap: bool, verify: bool) -> SavedModel:
     return SavedModel(path, mmap=mmap, verify=verify)
+
+
+# What a graph says.
+
+
+def init_op_of(graph: MetaGraph) -> Operation | None:
+    """What TensorFlow runs when it has loaded the graph."""
+    return (
+        _signed_op(graph, _INIT_OP)
+        or _collected(graph, "saved_model_main_op")
+        or _collected(graph, "legacy_init_op")
+    )
+
+
+def train_op_of(graph: MetaGraph) -> Operation | None:
+    """What a step of training runs."""
+    return _signed_op(graph, _TRAIN_OP) or _collected(graph, "saved_model_train_op")
+
+
+def _signed_op(graph: MetaGraph, key: str) -> Operation | None:
+    from ._signatures import signatures
+
+    signature = signatures(graph).get(key)
+    output = None if signature is None else signature.outputs.get(key)
+    return None if output is None else output.op
+
+
+def _collected(graph: MetaGraph, key: str) -> Operation | None:
+    from ._native import Operation, Tensor
+
+    for one in graph.graph.get_collection(key):
+        if isinstance(one, Operation | Tensor):
+            return one.op if isinstance(one, Tensor) else one
+    return None
+
+
+def assets_of(graph: MetaGraph, directory: str) -> list[Asset]:
+    """The files that a graph needs."""
+    found = graph.asset_file_def
+    if not found:  # as TensorFlow 1 had it
+        listed = graph.graph.get_collection("saved_model_assets")
+        found = tuple(
+            one for one in listed if getattr(one, "type_name", "") == "tensorflow.AssetFileDef"
+        )
+    assets: list[Asset] = []
+    for one in found:
+        info = one["tensor_info"]
+        name = "" if info is None else info["name"]
+        assets.append(Asset(one["filename"], name, directory))
+    return assets

@@ -24,6 +24,10 @@ the largest tensors; what the graph beside it holds (.meta, SavedModel); and wha
 else lies there: the state file "checkpoint", other checkpoints, and what a save
 that broke off has left. Of a graph without a checkpoint, what that holds.
 No tensor data is read.
+
+Of a SavedModel (its directory, or the file in it) also all graphs with their tags,
+signatures, ops, objects, concrete functions and assets, and its fingerprint: if
+that is of another checkpoint, or damaged, the exit code is 1.
 """
 
 
@@ -32,24 +36,31 @@ def add_parser(commands: _text.Commands) -> None:
         "info",
         help="show format, shards, dtypes, largest tensors, the graph, and what lies beside",
         description=DESCRIPTION,
-        epilog=_text.examples("info run/model.ckpt-1000", "info run --json | jq .dtypes"),
+        epilog=_text.examples(
+            "info run/model.ckpt-1000",
+            "info run --json | jq .dtypes",
+            "info export --tags serve",
+        ),
         formatter_class=_text.help_formatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("path", metavar="PATH", help=f"{_text.PATH_HELP}; or a graph")
+    add("--tags", metavar="TAG,TAG", help="of a SavedModel only the graph with these tags")
     add("--json", action="store_true", help="one JSON document")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from tensorbundle.cli import _info_graph, _source
+    from tensorbundle.cli import _info_graph, _saved_model, _source
 
     source = _source.find(args.path)
+    tags = _source.tags(args.tags)
     if source.checkpoint is None:
-        return _info_graph.alone(source, as_json=args.json)
+        return _info_graph.alone(source, tags, as_json=args.json)
     with source.checkpoint as checkpoint:
-        graph = _info_graph.facts(source)
+        saved = _saved_model.facts(args.path, tags)
+        graph = _info_graph.facts(source, tags)
         infos = checkpoint.infos()
         shards = [Shard(path) for path in checkpoint.shard_paths()]
         directory, base = os.path.split(checkpoint.prefix)
@@ -57,18 +68,20 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             from tensorbundle.cli import _json
 
-            _json.write(_document(checkpoint, infos, shards, beside, graph))
+            document = _document(checkpoint, infos, shards, beside, graph)
+            _json.write(document if saved is None else {**document, "saved_model": saved})
         else:
             sections = [
                 _head(checkpoint, infos, shards),
                 _shard_table(shards),
                 _dtype_table(infos),
                 _largest_table(infos),
-                _info_graph.section(graph),
+                _info_graph.section(None if _saved_model.has_several(saved) else graph),
+                *_saved_model.sections(saved),
                 *_beside_tables(beside),
             ]
             sys.stdout.write(_text.join_sections(sections))
-    return 0
+    return 1 if _saved_model.finds_fault(saved) else 0
 
 
 class Shard:

@@ -14,30 +14,39 @@ if TYPE_CHECKING:
     from tensorbundle.cli._source import Source
 
 
-def facts(source: Source) -> dict[str, object] | None:
+def facts(source: Source, tags: list[str] | None) -> dict[str, object] | None:
     """What a graph holds, or why that cannot be told; None if there is none."""
     if source.graph_path is None:
         return None
     try:
-        meta = source.graph()
+        meta = source.graph(tags)
         return None if meta is None else _graph_facts.brief(meta)
     except (CheckpointError, OSError) as error:
         return {"path": source.graph_path, "error": _text.message(error)}
 
 
-def alone(source: Source, *, as_json: bool) -> int:
+def alone(source: Source, tags: list[str] | None, *, as_json: bool) -> int:
     """Of a graph without a checkpoint: here a damaged one is an error."""
-    meta = source.graph()
-    assert meta is not None
-    graph = _graph_facts.brief(meta)
+    from tensorbundle.cli import _saved_model
+
+    assert source.graph_path is not None
+    saved = _saved_model.facts(source.graph_path, tags)
+    if _saved_model.has_several(saved):
+        graph = None  # which one is meant need not be known: all are told
+    else:
+        meta = source.graph(tags)
+        assert meta is not None
+        graph = _graph_facts.brief(meta)
     if as_json:
         from tensorbundle.cli import _json
 
-        _json.write({"path": source.graph_path, "missing": source.missing, "graph": graph})
+        document = {"path": source.graph_path, "missing": source.missing, "graph": graph}
+        _json.write(document if saved is None else {**document, "saved_model": saved})
     else:
         missing = _text.facts({"checkpoint": f"none: {source.missing}"})
-        sys.stdout.write(_text.join_sections([missing, section(graph)]))
-    return 0
+        rest = _saved_model.sections(saved)
+        sys.stdout.write(_text.join_sections([missing, section(graph), *rest]))
+    return 1 if _saved_model.finds_fault(saved) else 0
 
 
 def section(graph: dict[str, Any] | None) -> list[str]:

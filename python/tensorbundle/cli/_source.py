@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tensorbundle import Checkpoint, MetaGraph
 
-SAVED_MODELS = ("saved_model.pb", "saved_model.pbtxt")
-GRAPHS = (".meta", ".pb", ".pbtxt")
+SAVED_MODELS = ("saved_model.cpb", "saved_model.pb", "saved_model.pbtxt")  # the first counts
+GRAPHS = (".meta", ".pb", ".pbtxt", ".cpb")
 
 
 class Source:
@@ -39,7 +39,7 @@ class Source:
 
 def find(path: str) -> Source:
     """The checkpoint of a path and its graph; where there is no checkpoint, a graph alone."""
-    own = _graph_of(path)
+    own = graph_of(path)
     if own is not None and not own.endswith(".meta"):
         folder, base = os.path.split(own)
         if base not in SAVED_MODELS:
@@ -57,7 +57,7 @@ def find(path: str) -> Source:
 
 def open_graph(path: str, tags: list[str] | None = None) -> MetaGraph:
     """The graph of a path, whatever its file is called."""
-    own = _graph_of(path)
+    own = graph_of(path)
     if own is None and os.path.isfile(path) and not _is_part(path):  # noqa: PTH113
         own = path
     if own is None:
@@ -70,7 +70,7 @@ def tags(text: str | None) -> list[str] | None:
     return None if text is None else [tag for tag in text.split(",") if tag]
 
 
-def _graph_of(path: str) -> str | None:
+def graph_of(path: str) -> str | None:
     """The graph that a path names by itself, without looking for a checkpoint."""
     if os.path.isdir(path):  # noqa: PTH112
         for base in SAVED_MODELS:

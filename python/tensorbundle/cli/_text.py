@@ -20,7 +20,10 @@ WIDEST = 200  # of a column; a longer cell moves the rest of its own line, not a
 SHOWN = 8  # rows of a table that is one of several
 WORDY = frozenset(("shape", "inputs", "outputs", "arguments", "returns", "tensor", "first"))
 NUMBERS = frozenset(
-    ("tensors", "elements", "bytes", "nodes", "in functions", "items", "variables", "stored")
+    (
+        *("tensors", "elements", "bytes", "nodes", "in functions", "items", "variables", "stored"),
+        "captures",
+    )
 )
 PATH_HELP = "a prefix, any of its files, or a directory with a checkpoint in it"
 GRAPH_HELP = (
