@@ -27,7 +27,7 @@ No tensor data is read.
 
 Of a SavedModel (its directory, or the file in it) also all graphs with their tags,
 signatures, ops, objects, concrete functions and assets, and its fingerprint: if
-that is of another checkpoint, or damaged, the exit code is 1.
+that is of another checkpoint, or it or a graph is damaged, the exit code is 1.
 """
 
 

@@ -75,8 +75,12 @@ def has_several(saved: dict[str, Any] | None) -> bool:
 
 
 def finds_fault(saved: dict[str, Any] | None) -> bool:
-    """Whether the fingerprint is damaged, or of another checkpoint."""
-    found = (saved or {}).get("fingerprint")
+    """Whether graphs or fingerprint are damaged, or that is of another checkpoint."""
+    if saved is None:
+        return False
+    if "error" in saved or any("error" in graph for graph in saved["graphs"]):
+        return True
+    found = saved["fingerprint"]
     return found is not None and ("error" in found or found["checkpoint_hash_matches"] is False)
 
 
