@@ -46,9 +46,10 @@ class Beside:
         self.companions = [
             Entry(directory, name, companions[name]) for name in names if name in companions
         ]
-        saved_model = Entry(directory, "../saved_model.pb", "graph")
-        if base == "variables" and saved_model.size is not None:
-            self.companions.append(saved_model)
+        for suffix in ("cpb", "pb", "pbtxt") if base == "variables" else ():
+            saved_model = Entry(directory, f"../saved_model.{suffix}", "graph")
+            if saved_model.size is not None:
+                self.companions.append(saved_model)
         self.prefixes = [
             stem for name in names if (stem := name.removesuffix(".index")) != name and stem != base
         ]

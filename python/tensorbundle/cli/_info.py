@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if source.checkpoint is None:
         return _info_graph.alone(source, tags, as_json=args.json)
     with source.checkpoint as checkpoint:
-        saved = _saved_model.facts(args.path, tags)
         graph = _info_graph.facts(source, tags)
+        saved = _saved_model.facts(args.path, tags, graph)
         infos = checkpoint.infos()
         shards = [Shard(path) for path in checkpoint.shard_paths()]
         directory, base = os.path.split(checkpoint.prefix)

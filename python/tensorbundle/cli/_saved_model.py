@@ -42,10 +42,13 @@ def is_one(path: str) -> bool:
     return found is not None and os.path.split(found)[1] in _source.SAVED_MODELS
 
 
-def facts(path: str, tags: list[str] | None) -> dict[str, Any] | None:
+def facts(
+    path: str, tags: list[str] | None, known: dict[str, object] | None = None
+) -> dict[str, Any] | None:
     """All there is to say of the graphs with these tags, or of all graphs; None where it is none.
 
-    Where the file itself is damaged, the error; that of a part is a problem of its graph.
+    Where the file itself is damaged, the error; that of a part is a problem of its graph. `known`
+    is what is known of the graph that is meant.
     """
     if not is_one(path):
         return None
@@ -63,7 +66,7 @@ def facts(path: str, tags: list[str] | None) -> dict[str, Any] | None:
             "directory": model.directory,
             "schema_version": model.schema_version,
             "tags": model.tags,
-            "graphs": [_graph(model, number) for number in numbers],
+            "graphs": [_graph(model, number, known) for number in numbers],
             "assets_extra": model.assets_extra,
             "fingerprint": _fingerprint(model),
         }
@@ -101,11 +104,11 @@ def _fingerprint(model: SavedModel) -> Row | None:
         return {"error": _text.message(error)}
 
 
-def _graph(model: SavedModel, number: int) -> dict[str, Any]:
+def _graph(model: SavedModel, number: int, known: dict[str, object] | None) -> dict[str, Any]:
     try:
         # By its number: two may have the same tags.
         meta = model._graph(number)  # pyright: ignore[reportPrivateUsage]
-        return _GraphFacts(model, meta).row()
+        return _GraphFacts(model, meta).row(known)
     except (CheckpointError, OSError) as error:
         return {"tags": model.tags[number], "error": _text.message(error)}
 
@@ -122,7 +125,7 @@ class _GraphFacts:
         found = _graph_facts.attempt(self.problems, what, lambda: [make()])
         return found[0] if found else None
 
-    def row(self) -> dict[str, Any]:
+    def row(self, known: dict[str, object] | None) -> dict[str, Any]:
         from tensorbundle._saved_model import assets_of, init_op_of, train_op_of
         from tensorbundle._saved_objects import SavedObjects
         from tensorbundle._signatures import signatures
@@ -132,7 +135,9 @@ class _GraphFacts:
         objects = None
         if message is not None:
             objects = self.one("objects", lambda: SavedObjects(meta, message))
-        row = _graph_facts.brief(meta)
+        # No two have the same tags, or `known` would be none of them.
+        same = known is not None and known.get("tags") == meta.tags
+        row = {**known} if known is not None and same else _graph_facts.brief(meta)
         row["signatures"] = dict(
             attempt(
                 self.problems,

@@ -27,7 +27,8 @@ NUMBERS = frozenset(
 )
 PATH_HELP = "a prefix, any of its files, or a directory with a checkpoint in it"
 GRAPH_HELP = (
-    "a graph (.meta, .pb, .pbtxt), a SavedModel's directory, or a checkpoint with a graph beside it"
+    "a graph (.meta, .pb, .pbtxt, .cpb), a SavedModel's directory, "
+    "or a checkpoint with a graph beside it"
 )
 PATTERN_HELP = """\
 A PATTERN is a glob over the whole name, in which * also crosses "/"; after "re:"
