@@ -28,7 +28,8 @@ def packed(how: bytes, data: bytes, claimed: int | None = None) -> bytes:
     if how == b"\0":
         return data
     size = varint(len(data) if claimed is None else claimed)
-    return size + (brotli.compress(data) if how == b"b" else literal_snappy(data))
+    quality = 11 if len(data) < 1 << 16 else 5
+    return size + (brotli.compress(data, quality=quality) if how == b"b" else literal_snappy(data))
 
 
 @dataclass

@@ -308,9 +308,31 @@ def test_claims_take_no_memory(tmp_path: Path) -> None:
 
 def test_few_bytes_stand_for_few() -> None:
     """A chunk has one place: many places of one chunk would make much of little."""
-    many = [field(step_field(2), step_index(i), index=0) for i in range(1000)]
+    many = [field(step_field(2), step_index(i), index=0) for i in range(50)]
     with pytest.raises(tb.CorruptionError, match="chunk 0 has two places"):
         load(cpb([bytes(1000)], chunked(None, many)))
+
+
+def test_descriptions_take_no_memory(tmp_path: Path) -> None:
+    """Packed, they are a thousand times as small as they are."""
+    way = field(*[step_field(2), step_index(0)] * 3, index=None)
+    indices = b"".join(
+        bytes_field(2, field(step_field(2), step_index(i), index=None)) for i in range(200_000)
+    )
+    infos = b"".join(bytes_field(2, varint_field(3, 64)) for _ in range(200_000))
+    long_way = bytes_field(2, bytes_field(1, step_field(2)) * 400_000)
+    files = [
+        whole(Chunk([MODEL]), message=message)
+        for message in (bytes_field(2, way) * 200_000, indices, long_way)
+    ]
+    files.append(riegeli([Chunk([MODEL]), Chunk([infos + bytes_field(3, chunked(0))])])[0])
+    words = ["steps lead to its", "steps lead to its", "deep", "listed twice"]
+    for (grown, said), word in zip(growth(tmp_path, *files), words, strict=True):
+        assert word in said
+        assert grown < 100 << 20, said
+    again = metadata([MODEL, MODEL], [64, 64], chunked(0))
+    with pytest.raises(tb.CorruptionError, match="the record at 64 is listed twice"):
+        load(riegeli([Chunk([MODEL]), Chunk([again])])[0])
 
 
 def test_block_headers_are_held_against_chunks() -> None:

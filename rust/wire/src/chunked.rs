@@ -15,7 +15,7 @@ use crate::riegeli::Records;
 use crate::schema::MessageType;
 use crate::{Fault, Result};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 mod merge;
 
@@ -81,9 +81,14 @@ enum Step {
     Key(MapKey),
 }
 
-/// The chunks, each of which belongs to one place: so that few bytes cannot stand for many.
+/// The chunks, each of which is a record of its own and belongs to one place: so that few bytes cannot stand for many.
 #[derive(Debug, Default)]
-struct Chunks(Vec<Option<Bytes>>);
+struct Chunks {
+    all: Vec<Option<Bytes>>,
+    records: HashSet<u64>,
+    /// Of all ways.
+    steps: usize,
+}
 
 /// A `ChunkedField`.
 struct Part<'a> {
@@ -103,7 +108,10 @@ impl Chunks {
                 _ => {}
             }
         }
-        let number = self.0.len();
+        let number = self.all.len();
+        if !self.records.insert(offset) {
+            return Err(corrupt(format!("the record at {offset} is listed twice as a chunk")));
+        }
         let record = records.at(offset).ok_or_else(|| {
             corrupt(format!("chunk {number} should be the record at {offset}, where there is none"))
         })?;
@@ -111,15 +119,26 @@ impl Chunks {
             let (got, want) = (record.len(), size.unwrap_or_default());
             return Err(corrupt(format!("chunk {number} has {got} bytes, it should have {want}")));
         }
-        self.0.push(Some(record.clone()));
+        self.all.push(Some(record.clone()));
         Ok(())
     }
 
     fn take(&mut self, number: u64) -> Result<Bytes> {
-        let n = self.0.len();
-        let chunk = usize::try_from(number).ok().and_then(|number| self.0.get_mut(number));
+        let n = self.all.len();
+        let chunk = usize::try_from(number).ok().and_then(|number| self.all.get_mut(number));
         let chunk = chunk.ok_or_else(|| corrupt(format!("it has a chunk {number} of {n}")))?;
         chunk.take().ok_or_else(|| corrupt(format!("chunk {number} has two places")))
+    }
+
+    /// Packed, a description of a few hundred bytes can have millions of steps; but each way leads to a chunk.
+    fn count(&mut self, steps: usize) -> Result<()> {
+        self.steps = self.steps.saturating_add(steps);
+        let most = MAX_MESSAGE_DEPTH * (self.all.len() + 1);
+        if self.steps > most {
+            let n = self.all.len();
+            return Err(corrupt(format!("more than {most} steps lead to its {n} chunks")));
+        }
+        Ok(())
     }
 
     /// Puts a `ChunkedMessage`, which may come in pieces, into the tree.
@@ -136,7 +155,9 @@ impl Chunks {
         for piece in pieces {
             for field in fields(piece) {
                 if let (2, Value::Len(field)) = field.map_err(malformed)? {
-                    parts.push(part(field)?);
+                    let part = part(field)?;
+                    self.count(1 + part.way.len())?;
+                    parts.push(part);
                 }
             }
         }
@@ -144,9 +165,6 @@ impl Chunks {
         parts.sort_by(|a, b| (&a.way, a.chunk).cmp(&(&b.way, b.chunk)));
         for part in parts {
             let deeper = depth + part.way.len().max(1);
-            if deeper > MAX_MESSAGE_DEPTH {
-                return Err(corrupt(format!("a way leads more than {MAX_MESSAGE_DEPTH} deep")));
-            }
             let place = edits.place(part.way)?;
             self.collect(&part.messages, place, deeper)?;
         }
@@ -169,6 +187,9 @@ fn part(field: &[u8]) -> Result<Part<'_>> {
     let mut found = Part { way: Vec::new(), chunk: None, messages: Vec::new() };
     for field in fields(field) {
         match field.map_err(malformed)? {
+            (1, Value::Len(_)) if found.way.len() == MAX_MESSAGE_DEPTH => {
+                return Err(corrupt(format!("a way leads more than {MAX_MESSAGE_DEPTH} deep")));
+            }
             (1, Value::Len(index)) => found.way.push(step(index)?),
             (3, Value::Len(message)) => found.messages.push(message),
             _ => {}

@@ -17,7 +17,8 @@ fn field(chunk: u64, way: Vec<Kind>) -> ChunkedField {
 }
 
 fn put_together(chunks: &[&'static [u8]], message: &ChunkedMessage) -> Result<NodeDef> {
-    let mut all = Chunks(chunks.iter().map(|&chunk| Some(Bytes::from_static(chunk))).collect());
+    let chunks = chunks.iter().map(|&chunk| Some(Bytes::from_static(chunk))).collect();
+    let mut all = Chunks { all: chunks, ..Default::default() };
     let mut edits = Edits::default();
     all.collect(&[&message.encode_to_vec()], &mut edits, 0)?;
     let mut merged = Vec::new();
@@ -62,12 +63,24 @@ fn a_chunk_has_one_place() {
 }
 
 #[test]
+fn ways_lead_to_chunks() {
+    let fields = (0..200).map(|i| {
+        let mut one = field(0, vec![Kind::Field(3), Kind::Index(i)]);
+        one.message = None;
+        one
+    });
+    let message = ChunkedMessage { chunk_index: Some(0), chunked_fields: fields.collect() };
+    let fault = put_together(&[b""], &message).unwrap_err();
+    assert!(fault.to_string().contains("more than 200 steps lead to its 1 chunks"), "{fault}");
+}
+
+#[test]
 fn messages_in_one_another() {
     let mut message = ChunkedMessage::default();
     for _ in 0..MAX_MESSAGE_DEPTH + 2 {
         let field = ChunkedField { field_tag: Vec::new(), message: Some(message) };
         message = ChunkedMessage { chunk_index: None, chunked_fields: vec![field] };
     }
-    let fault = put_together(&[], &message).unwrap_err();
+    let fault = put_together(&[b"", b"", b""], &message).unwrap_err();
     assert!(fault.to_string().contains("deep"), "{fault}");
 }
