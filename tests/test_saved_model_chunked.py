@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import random
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -306,3 +308,23 @@ def test_which_file_counts(data_dir: Path, tmp_path: Path) -> None:
     assert opened.file.endswith(".cpb")
     assert opened.meta_graph().path == opened.file
     assert tb.load_saved_model(tmp_path / "saved_model.pb").file.endswith(".pb")
+
+
+def test_chunks_beside_a_checkpoint(data_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(data_dir / "saved_model", folder)
+    binary = folder / "saved_model.pb"
+    (folder / "saved_model.cpb").write_bytes(cpb([binary.read_bytes()], chunked(0)))
+    binary.unlink()
+    ckpt = tb.open(folder)
+    assert ckpt.meta_path == str(folder / "saved_model.cpb")
+    assert ckpt.variables.names() == ["slope", "intercept"]
+    assert ckpt.variables.findings == []
+    model = tb.load_saved_model(folder)
+    assert model.check_fingerprint() is True
+    assert model.variables["slope"].numpy() == 0.5
+    assert pickle.loads(pickle.dumps(model.meta_graph())).message == model.meta_graph().message
+    for command in ("info", "graph", "vars"):
+        result = cli(command, folder)
+        assert result.code == 0, command
+    assert "../saved_model.cpb" in cli("info", folder).out

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ._meta_graph import MetaGraph
     from ._native import Function, Message
 
-_LONG = 200  # names: a path of all could be as long as the file, for each object of it
+_LONG = 64  # names: a path of all could be as long as the file, for each object of it
 
 
 class SavedObject:
@@ -32,7 +32,7 @@ class SavedObject:
         """The names that lead to it from the root, joined with ``/``: the first shortest way.
 
         ``""`` for the root; ``None`` if none leads to it. Escaped as in the keys of checkpoints. Of
-        more than 200 names, which no model has, the last, behind ``…``.
+        more than 64 names, which no model has, the last, behind ``…``.
         """
         return self._all.path_of(self.number)
 
@@ -117,15 +117,6 @@ class ConcreteFunction:
         """The path of the object that it belongs to; ``None`` if it belongs to none."""
         return None if self._of is None else self._of.path
 
-    def _names(self) -> list[str]:
-        content = None if self._of is None else self._of.content
-        spec = None if content is None else content["function_spec"]
-        if spec is None:
-            return []
-        texts = items_of(fields_of(spec["fullargspec"]).get("args"))
-        names = [str(text["string_value"]) for text in texts]
-        return names[1:] if spec["is_method"] else names
-
     @property
     def arguments(self) -> tuple[tuple[str, str], ...]:
         """Its arguments: name, and type or value as it would stand in a Python program.
@@ -134,10 +125,10 @@ class ConcreteFunction:
         """
         given = items_of(self.message["canonicalized_input_signature"])
         values = items_of(given[0]) if given else ()
-        names = self._names()
+        names = [] if self._of is None else self._all.arguments_of(self._of)[: len(values)]
         names += [""] * (len(values) - len(names))
         keywords = sorted(fields_of(given[1]).items()) if len(given) > 1 else []
-        pairs = [*zip(names, values, strict=False), *keywords]
+        pairs = [*zip(names, values, strict=True), *keywords]
         return tuple((name, text_of(value)) for name, value in pairs)
 
     @property
@@ -167,7 +158,7 @@ class ConcreteFunction:
 class SavedObjects:
     """All objects of a graph; made by :attr:`SavedModel.objects`."""
 
-    __slots__ = ("_functions", "_nodes", "_parents", "graph", "message")
+    __slots__ = ("_arguments", "_functions", "_nodes", "_parents", "graph", "message")
 
     def __init__(self, graph: MetaGraph, message: Message) -> None:
         """Goes over all objects once."""
@@ -176,6 +167,7 @@ class SavedObjects:
         self._nodes: tuple[Message, ...] = message["nodes"]
         self._parents = self._walk()
         self._functions: dict[str, int] | None = None
+        self._arguments: dict[int, list[str]] = {}
 
     def _walk(self) -> dict[int, tuple[int, str]]:
         """For each object the one that leads to it, and under which name.
@@ -221,6 +213,19 @@ class SavedObjects:
                             self._functions.setdefault(traced, one.number)
         number = self._functions.get(name)
         return None if number is None else self[number]
+
+    def arguments_of(self, one: SavedObject) -> list[str]:
+        """The names of the positional arguments of a function; many may share them."""
+        found = self._arguments.get(one.number)
+        if found is None:
+            spec = None if one.content is None else one.content["function_spec"]
+            found = []
+            if spec is not None:
+                texts = items_of(fields_of(spec["fullargspec"]).get("args"))
+                found = [str(text["string_value"]) for text in texts]
+                found = found[1:] if spec["is_method"] else found
+            self._arguments[one.number] = found
+        return found
 
     def concrete_functions(self) -> dict[str, ConcreteFunction]:
         """All concrete functions, in the order of their names."""

@@ -221,7 +221,7 @@ def _function(one: ConcreteFunction) -> Row:
         "path": one.path,
         "arguments": [{"name": name, "value": value} for name, value in one.arguments],
         "returns": one.returns,
-        "bound_inputs": [None if found is None else _object(found) for found in one.bound_inputs],
+        "bound_inputs": one.message["bound_inputs"],  # numbers of objects, which may be many
     }
 
 
