@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from ._assets import Asset
 from ._checkpoint import Checkpoint, open
 from ._columns import GraphColumns
 from ._dtype import DType
+from ._fingerprint import Fingerprint
 from ._meta_graph import MetaGraph, load_meta_graph
 from ._native import (
     AttrPlaceholder,
@@ -26,7 +28,7 @@ from ._native import (
     tensorflow_op,
     tensorflow_versions,
 )
-from ._saved_model import Asset, Fingerprint, SavedModel, load_saved_model
+from ._saved_model import SavedModel, load_saved_model
 from ._saved_objects import ConcreteFunction, SavedObject, SavedObjects
 from ._signatures import Signature, SignatureTensor
 from ._variables import Finding, Variable, Variables

@@ -1,12 +1,14 @@
 """A SavedModel: its graphs, signatures, variables, assets, objects and fingerprint (FORMAT 9)."""
 
 # pathlib would take longer to import than all of this package.
-# ruff: noqa: PTH113, PTH116, PTH118, PTH120, PTH208
+# ruff: noqa: PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
 import os
 
+from ._assets import Asset, assets_of
+from ._fingerprint import Fingerprint
 from ._native import SavedModelReader, index_fingerprint, read_fingerprint
 
 TYPE_CHECKING = False
@@ -49,99 +51,6 @@ def load_saved_model(
     Source: FORMAT 9.
     """
     return SavedModel(path, mmap=mmap, verify=verify)
-
-
-class Asset:
-    """A file that a graph needs: a vocabulary, for instance."""
-
-    __slots__ = ("filename", "path", "problem", "tensor_name")
-
-    def __init__(self, filename: str, tensor_name: str, directory: str) -> None:
-        """They come from :attr:`SavedModel.assets`."""
-        self.filename = filename
-        """Its name in ``assets/``, as the graph has it."""
-        self.tensor_name = tensor_name
-        """The tensor of the graph that is given its path: ``"asset_path_initializer:0"``."""
-        inside = filename not in ("", ".", "..") and not set(filename) & set("/\\\0")
-        self.path: str | None = os.path.join(directory, "assets", filename) if inside else None
-        """Where it is; ``None`` if the name would lead out of the directory."""
-        self.problem = None if inside else f"the name {filename!r} leads out of assets/"
-        """Why it is not looked for; ``None`` if all is well."""
-
-    @property
-    def size(self) -> int | None:
-        """Its bytes; ``None`` if it is not there, or not looked for."""
-        return os.stat(self.path).st_size if self.path is not None and self.exists else None
-
-    @property
-    def exists(self) -> bool:
-        """Whether it is there."""
-        return self.path is not None and os.path.isfile(self.path)
-
-    def __repr__(self) -> str:
-        state = "" if self.exists else " missing" if self.problem is None else " not followed"
-        return f"<tensorbundle.Asset {self.filename!r}{state}>"
-
-
-class Fingerprint:
-    """What ``fingerprint.pb`` says of a SavedModel (FORMAT 9.3)."""
-
-    __slots__ = ("message",)
-
-    def __init__(self, message: Message) -> None:
-        """It comes from :attr:`SavedModel.fingerprint`."""
-        self.message = message
-        """All of it: a FingerprintDef."""
-
-    def _hash(self, name: str) -> int:
-        number: int = self.message[name]
-        return number
-
-    @property
-    def saved_model_checksum(self) -> int:
-        """Of the graphs, written again in one order; not of the file's bytes."""
-        return self._hash("saved_model_checksum")
-
-    @property
-    def graph_def_program_hash(self) -> int:
-        """Of the graph."""
-        return self._hash("graph_def_program_hash")
-
-    @property
-    def signature_def_hash(self) -> int:
-        """Of the signatures."""
-        return self._hash("signature_def_hash")
-
-    @property
-    def saved_object_graph_hash(self) -> int:
-        """Of the object graph."""
-        return self._hash("saved_object_graph_hash")
-
-    @property
-    def checkpoint_hash(self) -> int:
-        """Of ``variables/variables.index``; 0 if there was none."""
-        return self._hash("checkpoint_hash")
-
-    @property
-    def producer(self) -> int:
-        """The version of fingerprints that the writer wrote; 0 if it does not say."""
-        version = self.message["version"]
-        return 0 if version is None else int(version["producer"])
-
-    @property
-    def uuid(self) -> str:
-        """A random number, in decimal; ``""`` if there is none."""
-        uuid: str = self.message["uuid"]
-        return uuid
-
-    @property
-    def singleprint(self) -> str:
-        """The four hashes that say whether two SavedModels are the same, joined with ``/``."""
-        names = ("graph_def_program", "signature_def", "saved_object_graph", "checkpoint")
-        return "/".join(str(self._hash(f"{name}_hash")) for name in names)
-
-    def __repr__(self) -> str:
-        return f"<tensorbundle.Fingerprint {self.singleprint}>"
 
 
 class SavedModel:
@@ -501,19 +410,3 @@ def _collected(graph: MetaGraph, key: str) -> Operation | None:
         if isinstance(one, Operation | Tensor):
             return one.op if isinstance(one, Tensor) else one
     return None
-
-
-def assets_of(graph: MetaGraph, directory: str) -> list[Asset]:
-    """The files that a graph needs."""
-    found = graph.asset_file_def
-    if not found:  # as TensorFlow 1 had it
-        listed = graph.graph.get_collection("saved_model_assets")
-        found = tuple(
-            one for one in listed if getattr(one, "type_name", "") == "tensorflow.AssetFileDef"
-        )
-    assets: list[Asset] = []
-    for one in found:
-        info = one["tensor_info"]
-        name = "" if info is None else info["name"]
-        assets.append(Asset(one["filename"], name, directory))
-    return assets

@@ -126,7 +126,8 @@ class _GraphFacts:
         return found[0] if found else None
 
     def row(self, known: dict[str, object] | None) -> dict[str, Any]:
-        from tensorbundle._saved_model import assets_of, init_op_of, train_op_of
+        from tensorbundle._assets import assets_of
+        from tensorbundle._saved_model import init_op_of, train_op_of
         from tensorbundle._saved_objects import SavedObjects
         from tensorbundle._signatures import signatures
 
