@@ -112,7 +112,39 @@ def test_orphaned_temporary_index() -> None:
         assert "tempstate" in str(caught.value)
 
 
-def test_v1_files_are_named_as_such() -> None:
-    file = CORPUS / "magenta--model.ckpt-1994" / "model.ckpt-1994"
-    with pytest.raises(tb.errors.UnsupportedError, match="V1"):
-        tb.open(file)
+V1 = {
+    "Near-Earth-Object-ML-Challenge--model.ckpt": "model.ckpt",
+    "magenta--model.ckpt-1994": "model.ckpt-1994",
+    "tensorboard--model.ckpt-1": "model.ckpt-1-?????-of-00001",
+    "tensorflow--export": "export-?????-of-00001",
+    "tensorflow--half_plus_two_sharded": "variables/variables-?????-of-00001",
+    "training-data-analyst--trained_model.sd": "trained_model.sd",
+}
+
+
+@pytest.mark.parametrize("folder", V1)
+def test_v1_as_tensorflow_reads_it(tf: Any, folder: str) -> None:
+    path = f"{CORPUS}/{folder}/{V1[folder]}"
+    theirs = tf.compat.v1.train.NewCheckpointReader(path)
+    with tb.open(path) as ckpt:
+        assert ckpt.format == "V1"
+        shapes, kinds = theirs.get_variable_to_shape_map(), theirs.get_variable_to_dtype_map()
+        assert {name: list(shape) for name, shape in ckpt.shapes().items()} == shapes
+        for info in ckpt.infos():
+            assert info.type_name == kinds[info.name].name
+            value = theirs.get_tensor(info.name)
+            assert (value.dtype, value.shape) == (ckpt[info.name].dtype, ckpt[info.name].shape)
+            assert value.tobytes() == ckpt[info.name].tobytes()
+        assert (ckpt.meta_path is None) == (folder.startswith(("magenta", "training-data")))
+
+
+@pytest.mark.parametrize("folder", sorted(set(V1) - {"tensorboard--model.ckpt-1"}))
+def test_v1_by_its_directory(folder: str) -> None:
+    with tb.open(f"{CORPUS}/{folder}") as ckpt, tb.open(f"{CORPUS}/{folder}/{V1[folder]}") as same:
+        assert (ckpt.prefix, list(ckpt)) == (same.prefix, list(same))
+
+
+def test_variables_of_a_session_bundle() -> None:
+    with tb.open(f"{CORPUS}/tensorflow--export") as ckpt:
+        assert ckpt.variables["a"].numpy() == 0.5
+        assert ckpt.variables["b"].numpy() == 2.0

@@ -205,7 +205,7 @@ def test_values_of_a_graph_fit_what_is_declared(name: str, data_dir: Path) -> No
 def test_results_fit_what_is_declared(reader: Any) -> None:
     for name in reader.names():
         arguments: dict[str, tuple[object, ...]] = {
-            "open": (reader.prefix, True, False),
+            "open": (reader.prefix, True, False, False),
             "shard_path": (0,),
             "contains": (name,),
             "info": (name,),

@@ -22,17 +22,23 @@ if TYPE_CHECKING:
 
 
 def open(  # noqa: A001 - the name users expect, as in gzip.open
-    path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False
+    path: str | os.PathLike[str],
+    *,
+    mmap: bool = True,
+    verify: bool = False,
+    follow: bool = False,
 ) -> Checkpoint:
-    """Opens a TensorFlow checkpoint (a V2 tensor bundle).
+    """Opens a TensorFlow checkpoint, of any format.
 
-    Reads the end of the index and the block with its header; tensors are read when asked for.
+    Reads the end of the index and the block with its header; tensors are read when asked for. V1
+    and V2 are told apart by content. V1 files (before TensorFlow 0.12) hold their values in another
+    form: they are always read, checked and copied.
 
     Args:
         path: the prefix (``"run/model.ckpt-1000"``), any file of the set (``.index``, ``.meta``,
-            ``.data-…``), a directory with a ``checkpoint`` state file or a single checkpoint, or a
-            SavedModel directory. Taken as it is: ``*``, ``?`` and ``[`` mean nothing in it. A path
-            in a state file that leads out of its directory is looked for beside the file only.
+            ``.data-…``), a V1 file or the pattern of several (``…-?????-of-00008``), a directory
+            with a ``checkpoint`` state file or a single checkpoint, or a SavedModel directory.
+            Taken as it is: ``*``, ``?`` and ``[`` mean nothing else in it.
         mmap: map the data shards, so that arrays are views of them and nothing is copied. The files
             must then not be changed in place or cut short while the checkpoint or an array of it
             lives: the process could see other values, or be ended by ``SIGBUS``. Replacing them by
@@ -41,18 +47,22 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
         verify: check each tensor's checksum when it is first read. Strings and variants are always
             checked, and so is every block of the index; the bytes of other tensors only if asked,
             because a view does not read them.
+        follow: go where the state file says, also if that is outside of its directory. Without it,
+            a path that leads out is looked for beside the file only: that finds the checkpoints of
+            a directory that was moved, and keeps a state file from strangers harmless.
 
     Raises:
-        OSError: with ``errno`` and ``filename``; a missing index is a ``FileNotFoundError``.
+        OSError: with ``errno`` and ``filename``; a missing index, or a missing file of a V1
+            checkpoint, is a ``FileNotFoundError``.
         CorruptionError: the index or the state file is damaged, or is something else.
-        UnsupportedError: a kind of checkpoint that this version cannot read.
+        UnsupportedError: a checkpoint of a version that this one cannot read.
 
-    Source: FORMAT 1 (names), 2 (table), 3 (bundle).
+    Source: FORMAT 1 (names), 2 (table), 3 (bundle), 6 (V1).
     """
     path = os.fspath(path)
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
-    return Checkpoint(path, mmap=mmap, verify=verify)
+    return Checkpoint(path, mmap=mmap, verify=verify, follow=follow)
 
 
 class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
@@ -66,6 +76,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     __slots__ = (
         "__weakref__",
+        "_follow",
         "_joined",
         "_meta_graph",
         "_mmap",
@@ -74,14 +85,17 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         "_verify",
     )
 
-    def __init__(self, path: str, *, mmap: bool = True, verify: bool = False) -> None:
+    def __init__(
+        self, path: str, *, mmap: bool = True, verify: bool = False, follow: bool = False
+    ) -> None:
         """See :func:`tensorbundle.open`."""
         if "\0" in path:
             raise ValueError(f"a NUL in the path {path!r}")
         self._path = path
         self._mmap = mmap
         self._verify = verify
-        self._reader: Reader | None = Reader.open(path, mmap, verify)
+        self._follow = follow
+        self._reader: Reader | None = Reader.open(path, mmap, verify, follow)
         self._meta_graph: MetaGraph | None = None
         self._joined: Joined | None = None
 
@@ -134,8 +148,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         A tensor that is stored in one piece comes as a view of the mapped shard, without a copy,
         even where its bytes do not lie on a multiple of the element's size (TensorFlow packs them
         densely): then ``flags.aligned`` is false. Copied are: partitioned tensors (put together
-        from their slices), strings and variants, everything if ``mmap=False``, and bfloat16 of a
-        big-endian checkpoint (other types of it come with a byte-swapped dtype).
+        from their slices), strings and variants, everything of V1 files and if ``mmap=False``, and
+        bfloat16 of a big-endian checkpoint (other types of it come with a byte-swapped dtype).
 
         Args:
             name: the tensor's name.
@@ -143,7 +157,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
                 partitioned tensor only the slices, that hold them are read.
             aligned: copy if the view would not be aligned.
             verify: check the checksum of the tensor (of the touched slices) now; ``None``: as the
-                checkpoint was opened. What was checked once is not checked again.
+                checkpoint was opened. What was checked once is not checked again. V1 files are
+                always checked.
 
         Returns:
             A read-only array of the tensor's shape and :attr:`TensorInfo.dtype`; 0-dimensional for
@@ -272,23 +287,23 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return self._open.prefix
 
     @property
-    def index_path(self) -> str:
-        """Its index file."""
+    def index_path(self) -> str | None:
+        """Its index file; ``None`` in V1, whose files hold everything."""
         return self._open.index_path
 
     def shard_paths(self) -> list[str]:
-        """Its data shards, whether they are there or not."""
+        """Its data shards, whether they are there or not; in V1, its files."""
         reader = self._open
         return [reader.shard_path(i) for i in range(reader.num_shards)]
 
     @property
     def format(self) -> str:
-        """``"V2"``."""
-        return "V2"
+        """``"V1"`` or ``"V2"``."""
+        return self._open.format
 
     @property
     def num_shards(self) -> int:
-        """How many data shards it has."""
+        """How many data shards it has; in V1, how many files."""
         return self._open.num_shards
 
     @property
@@ -335,11 +350,12 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         if self._reader is None:
             return f"<tensorbundle.Checkpoint {self._path!r} closed>"
         n = self.num_shards
-        return f"<tensorbundle.Checkpoint {self.prefix!r} V2 {n} shard{'s' * (n != 1)}>"
+        kind = f"{self.format} {n} shard{'s' * (n != 1)}"
+        return f"<tensorbundle.Checkpoint {self.prefix!r} {kind}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._path, self._mmap, self._verify)
+        return _reopen, (self._path, self._mmap, self._verify, self._follow)
 
 
-def _reopen(path: str, mmap: bool, verify: bool) -> Checkpoint:
-    return Checkpoint(path, mmap=mmap, verify=verify)
+def _reopen(path: str, mmap: bool, verify: bool, follow: bool) -> Checkpoint:
+    return Checkpoint(path, mmap=mmap, verify=verify, follow=follow)

@@ -79,16 +79,22 @@ class TensorInfo:
         """How many elements."""
     @property
     def nbytes(self) -> int:
-        """How many bytes are stored; of a partitioned tensor, all slices together."""
+        """How many bytes are stored; of a partitioned tensor, all slices together.
+
+        In V1 files, which store numbers in other forms, the bytes of the elements.
+        """
     @property
     def shard(self) -> int | None:
         """Number of its data shard; ``None`` for a partitioned tensor."""
     @property
     def offset(self) -> int | None:
-        """Where in the shard, in bytes; ``None`` for a partitioned tensor."""
+        """Where in the shard, in bytes; ``None`` for a partitioned tensor, and in V1 files."""
     @property
     def crc32c(self) -> int | None:
-        """The masked CRC-32C as stored (FORMAT 0.2, 4); ``None`` for a partitioned tensor."""
+        """The masked CRC-32C as stored (FORMAT 0.2, 4).
+
+        ``None`` for a partitioned tensor, and in V1 files, whose blocks have checksums.
+        """
     @property
     def aligned(self) -> bool:
         """Whether the array that reading gives is aligned for its type."""
@@ -148,11 +154,13 @@ class Reader:
     """An open checkpoint: what :class:`tensorbundle.Checkpoint` is made of."""
 
     @staticmethod
-    def open(path: str, mmap: bool, verify: bool) -> Reader: ...
+    def open(path: str, mmap: bool, verify: bool, follow: bool) -> Reader: ...
     @property
     def prefix(self) -> str: ...
     @property
-    def index_path(self) -> str: ...
+    def index_path(self) -> str | None: ...
+    @property
+    def format(self) -> str: ...
     @property
     def meta_path(self) -> str | None: ...
     @property

@@ -141,7 +141,7 @@ def _document(
         "format": checkpoint.format,
         "producer": checkpoint.producer,
         "endianness": checkpoint.endianness,
-        "index": {"path": index, "size": file_size(index)},
+        "index": None if index is None else {"path": index, "size": file_size(index)},
         "shards": (
             {"path": shard.path, "size": shard.size, "present": shard.size is not None}
             for shard in shards

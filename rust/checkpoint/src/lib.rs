@@ -4,6 +4,8 @@
 //! locate       a prefix, a file of the set, a directory: which checkpoint is meant
 //! variables    the join of a graph and a checkpoint
 //! state_file   the `checkpoint` file of a directory
+//! directory    the checkpoints in a directory
+//! v1_files     the files of a V1 checkpoint
 //! meta_file    the file with a checkpoint's graph
 //! fingerprint  what `fingerprint.pb` says, and whether it is of this checkpoint
 //! near         names that are close to one that is not there
@@ -12,17 +14,21 @@
 #![forbid(unsafe_code)]
 
 mod fingerprint;
+mod directory;
 mod locate;
 mod meta_file;
 mod near;
 mod state_file;
+mod v1_files;
 mod variables;
 
 pub use fingerprint::{index_fingerprint, read_fingerprint};
-pub use locate::{Located, locate};
 pub use meta_file::{
     choose, file_of, meta_beside, open_meta_graph, open_saved_model, parse_meta_graph,
 };
+pub use directory::checkpoints_in;
+pub use locate::{Located, locate, named_in};
 pub use near::near_names;
 pub use state_file::{StateFile, read_state_file};
+pub use v1_files::V1Files;
 pub use variables::{Finding, Join, KeyFrom, Kind, Misfit, Variable, join, object_graph};

@@ -1,20 +1,23 @@
 //! Which checkpoint a path means (FORMAT 1).
 //!
 //! ```text
-//! run/model.ckpt-1000                        a prefix: run/model.ckpt-1000.index is there
+//! run/model.ckpt-1000                        a prefix: run/model.ckpt-1000.index is there; or a V1 file
 //! run/model.ckpt-1000.index .meta .data-…    a file of the set
+//! run/model.ckpt-1000-00000-of-00002         a file of a V1 checkpoint, or ?????, the pattern of all
 //! run/                                       a directory: its state file, or its only checkpoint
 //! run/checkpoint                             a state file
 //! export/                                    a SavedModel: export/variables/variables
 //! ```
 //!
-//! Names are taken as they are: `*`, `?` and `[` in them mean nothing.
+//! Names are taken as they are: `*`, `?` and `[` in them mean nothing but in that pattern.
 
+use crate::directory::{checkpoints_in, names};
 use crate::state_file::read_state_file;
+use crate::v1_files::{V1Files, v1_files};
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
-use tensorbundle_store::{Error, Result, index_path};
+use tensorbundle_store::{Bundle, Error, Options, Result, Tensors, V1, index_path, is_v1_file};
 use tensorbundle_wire::{Fault, lookalike, shown, table};
 
 /// What a path means.
@@ -22,29 +25,77 @@ use tensorbundle_wire::{Fault, lookalike, shown, table};
 pub enum Located {
     /// A V2 bundle, by its prefix.
     Bundle(PathBuf),
+    /// A V1 checkpoint.
+    V1(V1Files),
+}
+
+impl Located {
+    /// Its prefix.
+    pub fn prefix(&self) -> &Path {
+        match self {
+            Self::Bundle(prefix) => prefix,
+            Self::V1(files) => &files.prefix,
+        }
+    }
+
+    /// Opens it.
+    pub fn open(&self, options: Options) -> Result<Tensors> {
+        let prefix = match self {
+            Self::V1(files) => {
+                return V1::open(&files.prefix, &files.files, options).map(Tensors::V1);
+            }
+            Self::Bundle(prefix) => prefix,
+        };
+        match Bundle::open(prefix, options) {
+            Ok(bundle) => Ok(Tensors::V2(bundle)),
+            Err(error) => {
+                // A V1 file may be called .index too.
+                let file = index_path(prefix);
+                if is_v1_file(&file) {
+                    V1::open(&file, std::slice::from_ref(&file), options).map(Tensors::V1)
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
 }
 
 /// The name of a directory's state file.
-const STATE_FILE: &str = "checkpoint";
+pub(crate) const STATE_FILE: &str = "checkpoint";
 
-/// How many names an error lists.
-const LISTED: usize = 5;
+/// Finds the checkpoint that `path` means. A path in a state file that leads out of its directory is followed only if
+/// `follow` says so.
+pub fn locate(path: &Path, follow: bool) -> Result<Located> {
+    if is_prefix(path) {
+        return Ok(Located::Bundle(path.to_owned()));
+    }
+    if path.is_dir() {
+        return in_directory(path, follow);
+    }
+    if path.file_name().is_some_and(|name| name == STATE_FILE)
+        && path.is_file()
+        && !is_v1_file(path)
+    {
+        return latest(path.parent().unwrap_or(Path::new("")), path, follow);
+    }
+    if let Some(prefix) = prefix_of(path)
+        && let Some(found) = at_prefix(&prefix)?
+    {
+        return Ok(found);
+    }
+    match v1_files(path)? {
+        Some(files) => Ok(Located::V1(files)),
+        None => Err(nothing_at(path)),
+    }
+}
 
-/// Finds the checkpoint that `path` means.
-pub fn locate(path: &Path) -> Result<Located> {
-    let found = if is_prefix(path) {
-        path.to_owned()
-    } else if path.is_dir() {
-        in_directory(path)?
-    } else if path.file_name().is_some_and(|name| name == STATE_FILE) && path.is_file() {
-        latest(path.parent().unwrap_or(Path::new("")), path)?
-    } else {
-        match prefix_of(path).filter(|prefix| is_prefix(prefix)) {
-            Some(prefix) => prefix,
-            None => return Err(nothing_at(path)),
-        }
-    };
-    Ok(Located::Bundle(found))
+/// The checkpoint of a prefix, or of the pattern of a V1 checkpoint.
+fn at_prefix(prefix: &Path) -> Result<Option<Located>> {
+    if is_prefix(prefix) {
+        return Ok(Some(Located::Bundle(prefix.to_owned())));
+    }
+    Ok(v1_files(prefix)?.map(Located::V1))
 }
 
 /// Does this prefix have an index? A broken link counts: opening it says what is wrong.
@@ -53,7 +104,7 @@ fn is_prefix(prefix: &Path) -> bool {
 }
 
 /// The prefix of a file of the set, by its name.
-fn prefix_of(path: &Path) -> Option<PathBuf> {
+pub(crate) fn prefix_of(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_string_lossy();
     let (stem, suffix) = name.rsplit_once('.')?;
     if !matches!(suffix, "index" | "meta" | "debug") && !is_data_suffix(suffix) {
@@ -70,119 +121,103 @@ fn is_data_suffix(suffix: &str) -> bool {
     numbers.is_some_and(|(i, n)| number(i) && number(n))
 }
 
-/// Are there shards of a V1 checkpoint of this prefix?
-fn has_v1_shards(prefix: &Path) -> bool {
-    let name = prefix.file_name().unwrap_or_default().as_encoded_bytes();
-    let entries =
-        prefix.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).any(|file| {
-        let rest = file.as_encoded_bytes().strip_prefix(name);
-        rest.is_some_and(|rest| {
-            rest.starts_with(b"-") && rest.windows(4).any(|part| part == b"-of-")
-        })
-    })
-}
-
 /// The checkpoint of a directory.
-fn in_directory(dir: &Path) -> Result<PathBuf> {
+fn in_directory(dir: &Path, follow: bool) -> Result<Located> {
     let state_path = dir.join(STATE_FILE);
-    if state_path.is_file() {
-        return latest(dir, &state_path);
+    if state_path.is_file() && !is_v1_file(&state_path) {
+        return latest(dir, &state_path, follow);
     }
-    let saved_model = dir.join("variables").join("variables");
-    if is_prefix(&saved_model) {
-        return Ok(saved_model);
-    }
-    if has_v1_shards(&saved_model) {
-        return Err(Error::fault(&saved_model, v1("the variables of a SavedModel from before V2")));
+    if let Some(variables) = at_prefix(&dir.join("variables").join("variables"))? {
+        return Ok(variables);
     }
     let missing = |context: String| Error::io(dir, io::ErrorKind::NotFound.into(), context);
-    match prefixes_in(dir).as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(missing(
-            "no checkpoint in this directory: neither a `checkpoint` state file nor an .index file"
+    let mut there = checkpoints_in(dir);
+    match (there.pop(), there.as_slice()) {
+        // Opening by one of its files says what is missing of a V1 checkpoint.
+        (Some(only @ Located::Bundle(_)), []) => Ok(only),
+        (Some(only), []) => at_prefix(only.prefix())?.ok_or_else(|| missing("a V1 checkpoint".into())),
+        (None, _) => Err(missing(
+            "no checkpoint in this directory: neither a `checkpoint` state file, nor an .index file, \
+             nor a V1 checkpoint"
                 .into(),
         )),
-        several => Err(missing(format!(
-            "no `checkpoint` state file says which of its {} checkpoints is meant: give the prefix, {}",
-            several.len(),
-            names(several)
-        ))),
+        (Some(last), others) => {
+            let all = [others, &[last]].concat();
+            Err(missing(format!(
+                "no `checkpoint` state file says which of its {} checkpoints is meant: give the prefix, {}",
+                all.len(),
+                names(&all)
+            )))
+        }
     }
 }
 
 /// The latest checkpoint that a state file names.
-///
-/// A path in it that leaves the directory is not followed: it is one from before the directory was moved, and
-/// the checkpoint stands beside the state file, or it is none that this directory should decide on.
-fn latest(dir: &Path, state_path: &Path) -> Result<PathBuf> {
+fn latest(dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
     let state = read_state_file(state_path)?;
+    if let Some(found) = named_in(dir, &state.latest, follow)? {
+        return Ok(found);
+    }
     let written = String::from_utf8_lossy(&state.latest).into_owned();
-    let relative = Path::new(&written);
-    let inside =
-        relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    // A state file may come from another system.
-    let base = written.rsplit(['/', '\\']).next().unwrap_or_default();
-    let whole = (inside || is_within(relative, dir)).then(|| dir.join(relative));
-    let candidates = [whole, Some(dir.join(base))];
-    if let Some(prefix) = candidates.into_iter().flatten().find(|prefix| is_prefix(prefix)) {
-        return Ok(prefix);
-    }
-    if base.contains("-?????-of-") || dir.join(base).is_file() {
-        return Err(Error::fault(
-            state_path,
-            v1(&format!("it names the V1 checkpoint {}", shown(&state.latest))),
-        ));
-    }
+    let whole = dir.join(&written);
     let mut context = format!("the checkpoint {} that the state file names", shown(&state.latest));
-    if relative.is_absolute() && is_prefix(relative) {
-        context.push_str(" lies outside of its directory: open it by its own path if you trust it");
+    if !follow && leaves(dir, &written) && at_prefix(&whole)?.is_some() {
+        context.push_str(
+            " lies outside of its directory: open it by its own path if you trust it, or with follow=True",
+        );
     } else {
         context.push_str(" is not beside it");
-        match prefixes_in(dir).as_slice() {
+        match checkpoints_in(dir).as_slice() {
             [] => {}
             there => context.push_str(&format!("; there is {}", names(there))),
         }
     }
-    Err(Error::io(&index_path(&dir.join(base)), io::ErrorKind::NotFound.into(), context))
+    Err(Error::io(
+        &index_path(&dir.join(base_of(&written))),
+        io::ErrorKind::NotFound.into(),
+        context,
+    ))
+}
+
+/// The checkpoint that a directory's state file calls `written`.
+///
+/// A path that leaves the directory is not followed, unless `follow` says so: it is one from before the directory was
+/// moved, and the checkpoint stands beside the state file, or it is none that this directory should decide on.
+pub fn named_in(dir: &Path, written: &[u8], follow: bool) -> Result<Option<Located>> {
+    let written = String::from_utf8_lossy(written).into_owned();
+    let whole = (follow || !leaves(dir, &written)).then(|| dir.join(&written));
+    for candidate in [whole, Some(dir.join(base_of(&written)))].into_iter().flatten() {
+        if let Some(found) = at_prefix(&candidate)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The last part of a path, which may come from another system.
+fn base_of(written: &str) -> &str {
+    written.rsplit(['/', '\\']).next().unwrap_or_default()
+}
+
+/// Does a path that is written in a directory lead out of it?
+fn leaves(dir: &Path, written: &str) -> bool {
+    let path = Path::new(written);
+    let inside =
+        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    !inside && !is_within(path, dir)
 }
 
 /// Does an absolute path lead into a directory, links and `..` followed?
 fn is_within(path: &Path, dir: &Path) -> bool {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let real = |path: &Path| path.canonicalize().ok();
     let parent = path.parent().filter(|_| path.is_absolute()).and_then(real);
     parent.zip(real(dir)).is_some_and(|(parent, dir)| parent.starts_with(dir))
 }
 
-/// The prefixes of all indexes in a directory.
-fn prefixes_in(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let indexes = entries.map(|entry| entry.path()).filter(|path| {
-        path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b".index"))
-    });
-    let mut prefixes: Vec<_> = indexes.filter_map(|path| prefix_of(&path)).collect();
-    prefixes.sort();
-    prefixes
-}
-
-fn names(prefixes: &[PathBuf]) -> String {
-    let mut names: Vec<_> = prefixes
-        .iter()
-        .take(LISTED)
-        .map(|prefix| format!("{:?}", prefix.display().to_string()))
-        .collect();
-    if prefixes.len() > LISTED {
-        names.push("…".into());
-    }
-    names.join(", ")
-}
-
 /// Why there is no checkpoint at a path that is no directory.
 fn nothing_at(path: &Path) -> Error {
     let io = |error, context: String| Error::io(path, error, context);
-    if path.to_string_lossy().contains("-?????-of-") {
-        return Error::fault(path, v1("a pattern for the shards of a V1 checkpoint"));
-    }
     match fs::metadata(path) {
         Ok(_) if prefix_of(path).is_some() => {
             let prefix = prefix_of(path).unwrap_or_default();
@@ -200,10 +235,10 @@ fn nothing_at(path: &Path) -> Error {
         Err(error) => {
             let index = index_path(path);
             let index = index.file_name().unwrap_or_default().display();
-            let mut context = format!("no checkpoint of this prefix: no file {index}");
+            let mut context =
+                format!("no checkpoint of this prefix: no file {index}, and no V1 checkpoint");
             if error.kind() == io::ErrorKind::NotFound {
-                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                match prefixes_in(parent.unwrap_or(Path::new("."))).as_slice() {
+                match checkpoints_in(path.parent().unwrap_or(Path::new(""))).as_slice() {
                     [] => {}
                     there => context.push_str(&format!("; there is {}", names(there))),
                 }
@@ -213,7 +248,7 @@ fn nothing_at(path: &Path) -> Error {
     }
 }
 
-/// What a file is that is no part of a V2 checkpoint.
+/// What a file is that is no part of a checkpoint.
 fn what_is(path: &Path, len: u64) -> io::Result<Fault> {
     let mut file = fs::File::open(path)?;
     let mut head = Vec::new();
@@ -226,18 +261,17 @@ fn what_is(path: &Path, len: u64) -> io::Result<Fault> {
         Fault::corrupt("file", "left over from a save that did not finish")
             .advise("look for the checkpoint that was saved before it")
     } else if table::Footer::parse(&tail).is_ok() {
-        v1("a table without the suffix .index")
+        Fault::corrupt(
+            "file",
+            "a table, but no V1 checkpoint: it has no table of contents that can be read",
+        )
+        .advise("if it is the index of a V2 checkpoint, it must be called PREFIX.index")
     } else {
         let looks = lookalike::describe(&head, len);
         Fault::corrupt("file", "this is no TensorFlow checkpoint").advise(looks.unwrap_or_else(
             || "give the prefix of a checkpoint, one of its files, or its directory".into(),
         ))
     })
-}
-
-fn v1(what: &str) -> Fault {
-    Fault::unsupported("V1 checkpoint", what.to_owned())
-        .advise("this version of tensorbundle reads V2 checkpoints, those with an .index file")
 }
 
 #[cfg(test)]
@@ -256,12 +290,12 @@ mod tests {
     }
 
     fn found(dir: &TempDir, name: &str) -> String {
-        let Located::Bundle(prefix) = locate(&dir.path().join(name)).unwrap();
-        prefix.strip_prefix(dir.path()).unwrap().display().to_string()
+        let found = locate(&dir.path().join(name), false).unwrap();
+        found.prefix().strip_prefix(dir.path()).unwrap().display().to_string()
     }
 
     fn text(dir: &TempDir, name: &str) -> String {
-        locate(&dir.path().join(name)).unwrap_err().to_string()
+        locate(&dir.path().join(name), false).unwrap_err().to_string()
     }
 
     #[test]
@@ -285,9 +319,10 @@ mod tests {
         ]);
         assert_eq!(found(&odd, "x[1]*"), "x[1]*");
         assert_eq!(found(&odd, "m.index"), "m.index");
-        let Located::Bundle(prefix) = locate(&odd.path().join("d/.index")).unwrap();
-        assert!(prefix.to_string_lossy().ends_with("d/"));
-        assert_eq!(locate(&odd.path().join("d/")).unwrap(), Located::Bundle(odd.path().join("d/")));
+        let index = locate(&odd.path().join("d/.index"), false).unwrap();
+        assert!(index.prefix().to_string_lossy().ends_with("d/"));
+        let slash = locate(&odd.path().join("d/"), false).unwrap();
+        assert_eq!(slash, Located::Bundle(odd.path().join("d/")));
         // A prefix that is also a directory.
         assert_eq!(found(&odd, "e"), "e");
     }
@@ -322,8 +357,7 @@ mod tests {
             dir(&several).keep().join("sub/m-3").display().to_string()
         ));
         assert!(text(&outside, ".").contains("lies outside of its directory"));
-        let v1 = text(&with("model_checkpoint_path: \"/x/m-3000-?????-of-00001\""), ".");
-        assert!(v1.starts_with("V1 checkpoint of"), "{v1}");
+        assert!(locate(outside.path(), true).unwrap().prefix().ends_with("sub/m-3"));
         assert!(text(&dir(&several), ".").contains("which of its 2 checkpoints is meant"));
     }
 
@@ -335,15 +369,15 @@ mod tests {
             ("x.index.tempstate123", "0123"),
             ("empty/readme", ""),
             ("saved/variables/variables.index", ""),
-            ("old/variables/variables-00000-of-00001", ""),
+            ("shards/train-00000-of-00001", "no table"),
         ]);
-        assert!(text(&dir, "old").contains("variables of a SavedModel from before V2"));
+        assert!(text(&dir, "shards").contains("no checkpoint in this directory"));
         assert!(text(&dir, "lfs").contains("git lfs pull"));
         assert!(text(&dir, "model.meta").contains("without the index it cannot be read"));
         assert!(text(&dir, "x.index.tempstate123").contains("a save that did not finish"));
         assert!(text(&dir, "empty").contains("no checkpoint in this directory"));
         assert!(text(&dir, "lfs/m").contains("Not a directory"), "{}", text(&dir, "lfs/m"));
-        assert!(text(&dir, "m-?????-of-00002").contains("V1 checkpoint"));
+        assert!(text(&dir, "m-?????-of-00002").contains("no V1 checkpoint"));
         assert_eq!(found(&dir, "saved"), "saved/variables/variables");
     }
 }

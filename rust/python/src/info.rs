@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use tensorbundle_store::{Bundle, HOST, Listing, Part, Row};
+use tensorbundle_store::{Format, HOST, Listing, Part, Row, Tensors};
 use tensorbundle_wire::bundle::{ByteOrder, Entry, Shape, TensorSlice, elements};
 use tensorbundle_wire::crc::MaskedCrc;
 use tensorbundle_wire::dtype::{DataType, Layout};
@@ -23,15 +23,18 @@ pub(crate) struct TensorInfo {
 pub(crate) struct Shared {
     listing: Arc<Listing>,
     order: ByteOrder,
+    format: Format,
     /// Whether tensors are views of a map, and the shards that the system could not map all the same.
     mapped: bool,
     unmapped: Vec<u32>,
 }
 
 impl Shared {
-    pub(crate) fn new(bundle: &Bundle, listing: Arc<Listing>) -> Arc<Self> {
-        let (mapped, order) = (bundle.options().mmap, bundle.header().order);
-        Arc::new(Self { listing, order, mapped, unmapped: bundle.unmapped_shards() })
+    pub(crate) fn new(tensors: &Tensors, listing: Arc<Listing>) -> Arc<Self> {
+        // The values of V1 files are copied out of protos.
+        let (order, format) = (tensors.order(), tensors.format());
+        let mapped = tensors.options().mmap && format == Format::V2;
+        Arc::new(Self { listing, order, format, mapped, unmapped: tensors.unmapped_shards() })
     }
 }
 
@@ -44,13 +47,13 @@ pub(crate) struct SliceInfo {
     /// Its shard; `None` if the index lacks its entry, as for all that follow.
     #[pyo3(get)]
     shard: Option<i32>,
-    /// Where in the shard, in bytes.
+    /// Where in the shard, in bytes; `None` in V1.
     #[pyo3(get)]
     offset: Option<i64>,
     /// How many bytes of the shard.
     #[pyo3(get)]
     nbytes: Option<i64>,
-    /// The masked checksum as stored.
+    /// The masked checksum as stored; `None` in V1.
     #[pyo3(get)]
     crc32c: Option<u32>,
 }
@@ -93,6 +96,7 @@ impl SliceInfo {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let place = match (self.shard, self.offset) {
             (Some(shard), Some(offset)) => format!("shard={shard}, offset={offset}"),
+            (Some(shard), None) => format!("shard={shard}"),
             _ => "missing".to_owned(),
         };
         let (start, shape) = (self.start(py)?.repr()?, self.shape(py)?.repr()?);
@@ -117,9 +121,14 @@ impl TensorInfo {
         row.ok_or_else(|| PyValueError::new_err("no such tensor in its listing"))
     }
 
-    /// The row, unless the tensor is partitioned and has no place of its own.
+    /// The row, unless the tensor is partitioned and in no one file.
     fn piece(&self) -> PyResult<Option<Row<'_>>> {
         Ok(Some(self.row()?).filter(|row| row.parts.is_empty()))
+    }
+
+    /// The same, unless the values lie within a proto and have no place of their own.
+    fn placed(&self) -> PyResult<Option<Row<'_>>> {
+        Ok(self.piece()?.filter(|_| self.shared.format == Format::V2))
     }
 
     fn is_mapped(&self, row: &Row<'_>) -> bool {
@@ -175,7 +184,7 @@ impl TensorInfo {
         Ok(elements(self.row()?.dims))
     }
 
-    /// How many bytes are stored; of a partitioned tensor, all slices together.
+    /// How many bytes are stored; of a partitioned tensor, all slices together; of V1, the bytes of the elements.
     #[getter]
     fn nbytes(&self) -> PyResult<u64> {
         Ok(self.row()?.stored_bytes())
@@ -187,16 +196,16 @@ impl TensorInfo {
         Ok(self.piece()?.map(|row| row.shard))
     }
 
-    /// Where in the shard, in bytes; `None` for a partitioned tensor.
+    /// Where in the shard, in bytes; `None` for a partitioned tensor, and in V1.
     #[getter]
     fn offset(&self) -> PyResult<Option<i64>> {
-        Ok(self.piece()?.map(|row| row.offset))
+        Ok(self.placed()?.map(|row| row.offset))
     }
 
-    /// The masked CRC-32C as stored; `None` for a partitioned tensor.
+    /// The masked CRC-32C as stored; `None` for a partitioned tensor, and in V1.
     #[getter]
     fn crc32c(&self) -> PyResult<Option<u32>> {
-        Ok(self.piece()?.map(|row| row.crc.0))
+        Ok(self.placed()?.map(|row| row.crc.0))
     }
 
     /// Whether the array that reading gives is aligned for its type.
@@ -223,7 +232,10 @@ impl TensorInfo {
     #[getter]
     fn slices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let row = self.row()?;
-        PyTuple::new(py, row.parts.iter().map(|part| slice_info(part, row.dims)))
+        PyTuple::new(
+            py,
+            row.parts.iter().map(|part| slice_info(part, row.dims, self.shared.format)),
+        )
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -231,6 +243,9 @@ impl TensorInfo {
         let (name, shape) = (self.name(py)?, self.shape(py)?);
         let mut text = format!("TensorInfo({}, {}, {}", name.repr()?, row.dtype, shape.repr()?);
         match row.parts.len() {
+            0 if self.shared.format == Format::V1 => {
+                text.push_str(&format!(", shard={})", row.shard))
+            }
             0 => text.push_str(&format!(", shard={}, offset={})", row.shard, row.offset)),
             slices => text.push_str(&format!(", {slices} slices)")),
         }
@@ -247,8 +262,8 @@ impl TensorInfo {
         let parts =
             row.parts.iter().map(|part| (part.slice.0.clone(), part.entry.as_ref().map(pack)));
         let parts = parts.collect::<Vec<_>>();
-        let big = self.shared.order == ByteOrder::Big;
-        let state = (PyBytes::new(py, row.name), whole, parts, big, self.is_mapped(&row));
+        let (big, v1) = (self.shared.order == ByteOrder::Big, self.shared.format == Format::V1);
+        let state = (PyBytes::new(py, row.name), whole, parts, big, v1, self.is_mapped(&row));
         Ok((py.get_type::<Self>().getattr("_restore")?, state.into_pyobject(py)?))
     }
 
@@ -260,6 +275,7 @@ impl TensorInfo {
         whole: Packed,
         parts: Vec<PackedPart>,
         big: bool,
+        v1: bool,
         mapped: bool,
     ) -> PyResult<Self> {
         let parts = parts.into_iter().map(|(slice, entry)| {
@@ -267,7 +283,9 @@ impl TensorInfo {
         });
         let listing = Listing::of(&name, &unpack(whole)?, parts.collect::<PyResult<_>>()?);
         let order = if big { ByteOrder::Big } else { ByteOrder::Little };
-        let shared = Shared { listing: Arc::new(listing), order, mapped, unmapped: Vec::new() };
+        let format = if v1 { Format::V1 } else { Format::V2 };
+        let listing = Arc::new(listing);
+        let shared = Shared { listing, order, format, mapped, unmapped: Vec::new() };
         Ok(Self::only(Arc::new(shared)))
     }
 }
@@ -299,15 +317,16 @@ fn signed(dims: &[u64]) -> Vec<i64> {
     dims.iter().map(|&dim| dim as i64).collect()
 }
 
-fn slice_info(part: &Part, dims: &[u64]) -> SliceInfo {
+fn slice_info(part: &Part, dims: &[u64], format: Format) -> SliceInfo {
     let (start, shape) = part.slice.extents(dims).unzip();
     let entry = part.entry.as_ref();
+    let placed = entry.filter(|_| format == Format::V2);
     SliceInfo {
         start,
         shape,
         shard: entry.map(|entry| entry.shard),
-        offset: entry.map(|entry| entry.offset),
+        offset: placed.map(|entry| entry.offset),
         nbytes: entry.map(|entry| entry.size),
-        crc32c: entry.map(|entry| entry.crc.0),
+        crc32c: placed.map(|entry| entry.crc.0),
     }
 }

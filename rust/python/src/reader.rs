@@ -10,14 +10,14 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tensorbundle_checkpoint::{Located, locate, meta_beside, near_names, object_graph};
-use tensorbundle_store::{Bundle, Error, Found, Listing, Options, ReadOptions, Value, index_path};
+use tensorbundle_checkpoint::{locate, meta_beside, near_names, object_graph};
+use tensorbundle_store::{Format, Listing, Options, Place, ReadOptions, Tensors, Value};
 use tensorbundle_wire::bundle::ByteOrder;
 
 /// An open checkpoint.
 #[pyclass(frozen, module = "tensorbundle._native")]
 pub(crate) struct Reader {
-    bundle: Arc<Bundle>,
+    tensors: Arc<Tensors>,
     /// All names, once they were asked for.
     names: PyOnceLock<Py<PyTuple>>,
 }
@@ -26,16 +26,16 @@ pub(crate) struct Reader {
 type Elements<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyTuple>, isize);
 
 impl Reader {
-    fn find(&self, name: &Bound<'_, PyString>) -> PyResult<Option<Found>> {
+    fn find(&self, name: &Bound<'_, PyString>) -> PyResult<Option<Place<'_>>> {
         let Some(bytes) = names::from_python(name)? else {
             return Ok(None);
         };
-        let found = name.py().detach(|| self.bundle.find(&bytes));
+        let found = name.py().detach(|| self.tensors.find(&bytes));
         found.map_err(|error| errors::to_python(name.py(), error))
     }
 
     fn listing(&self, py: Python<'_>) -> PyResult<&Arc<Listing>> {
-        py.detach(|| self.bundle.listing()).map_err(|error| errors::to_python(py, error))
+        py.detach(|| self.tensors.listing()).map_err(|error| errors::to_python(py, error))
     }
 
     /// The listing, for whoever goes on without this reader.
@@ -45,16 +45,16 @@ impl Reader {
 
     /// The graph of its objects, if it is a checkpoint of objects.
     pub(crate) fn object_graph(&self, py: Python<'_>) -> PyResult<Option<bytes::Bytes>> {
-        py.detach(|| object_graph(&self.bundle)).map_err(|error| errors::to_python(py, error))
+        py.detach(|| object_graph(&self.tensors)).map_err(|error| errors::to_python(py, error))
     }
 
     fn not_found(&self, name: &Bound<'_, PyString>) -> PyErr {
         let wanted = name.to_string_lossy();
         let near = name.py().detach(|| {
-            let listing = self.bundle.listing().ok()?;
+            let listing = self.tensors.listing().ok()?;
             Some(near_names(&wanted, listing.names()))
         });
-        errors::not_found(self.bundle.prefix(), name, &near.unwrap_or_default())
+        errors::not_found(self.tensors.prefix(), name, &near.unwrap_or_default())
     }
 }
 
@@ -62,39 +62,51 @@ impl Reader {
 impl Reader {
     /// Opens the checkpoint that `path` means.
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf, mmap: bool, verify: bool) -> PyResult<Self> {
-        let open = || -> Result<Bundle, Error> {
-            let Located::Bundle(prefix) = locate(&path)?;
-            Bundle::open(&prefix, Options { mmap, verify })
-        };
-        let bundle = py.detach(open).map_err(|error| errors::to_python(py, error))?;
-        Ok(Self { bundle: Arc::new(bundle), names: PyOnceLock::new() })
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        mmap: bool,
+        verify: bool,
+        follow: bool,
+    ) -> PyResult<Self> {
+        let open = || locate(&path, follow)?.open(Options { mmap, verify });
+        let tensors = py.detach(open).map_err(|error| errors::to_python(py, error))?;
+        Ok(Self { tensors: Arc::new(tensors), names: PyOnceLock::new() })
     }
 
     #[getter]
     fn prefix(&self) -> OsString {
-        self.bundle.prefix().into()
+        self.tensors.prefix().into()
     }
 
     #[getter]
-    fn index_path(&self) -> OsString {
-        index_path(self.bundle.prefix()).into()
+    fn index_path(&self) -> Option<OsString> {
+        self.tensors.index_path().map(OsString::from)
+    }
+
+    /// `"V1"` or `"V2"`.
+    #[getter]
+    fn format(&self) -> &'static str {
+        match self.tensors.format() {
+            Format::V1 => "V1",
+            Format::V2 => "V2",
+        }
     }
 
     /// The file beside it that holds its graph; `None` if there is none.
     #[getter]
     fn meta_path(&self) -> Option<OsString> {
-        meta_beside(self.bundle.prefix()).map(OsString::from)
+        meta_beside(self.tensors.prefix()).map(OsString::from)
     }
 
     #[getter]
     fn num_shards(&self) -> u32 {
-        self.bundle.header().num_shards
+        self.tensors.num_shards()
     }
 
     #[getter]
     fn endianness(&self) -> &'static str {
-        match self.bundle.header().order {
+        match self.tensors.order() {
             ByteOrder::Little => "little",
             ByteOrder::Big => "big",
         }
@@ -102,11 +114,11 @@ impl Reader {
 
     #[getter]
     fn producer(&self) -> i32 {
-        self.bundle.header().producer
+        self.tensors.producer()
     }
 
     fn shard_path(&self, i: u32) -> OsString {
-        self.bundle.shard_path(i).into()
+        self.tensors.shard_path(i).into()
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -139,7 +151,7 @@ impl Reader {
     /// The NumPy type of each tensor.
     fn dtypes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (listing, dtypes) = (self.listing(py)?, PyDict::new(py));
-        let order = self.bundle.header().order;
+        let order = self.tensors.order();
         for (name, &dtype) in self.names(py)?.iter_borrowed().zip(listing.dtypes()) {
             dtypes.set_item(name, dtypes::numpy_dtype(py, dtype, order)?)?;
         }
@@ -152,16 +164,16 @@ impl Reader {
 
     fn info(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<TensorInfo> {
         let info = match names::from_python(name)? {
-            Some(bytes) => py.detach(|| self.bundle.info(&bytes)),
+            Some(bytes) => py.detach(|| self.tensors.info(&bytes)),
             None => Ok(None),
         };
         let info = info.map_err(|error| errors::to_python(py, error))?;
         let info = info.ok_or_else(|| self.not_found(name))?;
-        Ok(TensorInfo::only(Shared::new(&self.bundle, Arc::new(info))))
+        Ok(TensorInfo::only(Shared::new(&self.tensors, Arc::new(info))))
     }
 
     fn infos<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        info::all(py, &Shared::new(&self.bundle, self.listing(py)?.clone()))
+        info::all(py, &Shared::new(&self.tensors, self.listing(py)?.clone()))
     }
 
     /// A tensor's elements: a buffer, or a list of bytes for strings and variants.
@@ -174,7 +186,7 @@ impl Reader {
         verify: Option<bool>,
     ) -> PyResult<Elements<'py>> {
         let found = self.find(name)?.ok_or_else(|| self.not_found(name))?;
-        let rows = match (rows, found.entry.shape.dims().first()) {
+        let rows = match (rows, found.shape().dims().first()) {
             (Some(rows), Some(&len)) => Some(rows::resolve(rows, len)?),
             // The core says what is wrong with rows of a scalar.
             (Some(_), None) => Some(rows::Rows { range: 0..0, step: 1 }),
@@ -182,7 +194,7 @@ impl Reader {
         };
         let step = rows.as_ref().map_or(1, |rows| rows.step);
         let options = ReadOptions { rows: rows.map(|rows| rows.range), aligned, verify };
-        let tensor = py.detach(|| self.bundle.read(&found, &options));
+        let tensor = py.detach(|| self.tensors.read(&found, &options));
         let tensor = tensor.map_err(|error| errors::to_python(py, error))?;
         let elements = match tensor.value {
             Value::Raw(bytes) => Bound::new(py, TensorBuffer(bytes))?.into_any(),

@@ -1,9 +1,11 @@
-//! Tensors in files: V2 bundles, their shards mapped or read, partitioned tensors put together.
+//! Tensors in files: V2 bundles, their shards mapped or read; V1 files; partitioned tensors put together.
 //!
 //! ```text
+//! tensors    a checkpoint of either format
 //! bundle     opens an index, finds entries, lists them          read       a tensor's bytes
 //! listing    every tensor of a bundle                           partition  a tensor from its slices
 //! shard      one data file, mapped or read when first touched   checksum   what was checked already
+//! v1         a V1 checkpoint: its files, their tensors
 //! file source map buffer lazy parallel                          files, memory, threads
 //! ```
 //!
@@ -24,9 +26,13 @@ mod read;
 mod runs;
 mod shard;
 mod source;
+mod tensors;
+mod v1;
 
 pub use bundle::{Bundle, Found, Options, data_path, index_path};
 pub use error::{Error, Result};
 pub use file::read_file;
 pub use listing::{Listing, Part, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};
+pub use tensors::{Format, Place, Tensors};
+pub use v1::{V1, V1Tensor, is_v1_file};

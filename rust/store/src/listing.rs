@@ -82,11 +82,16 @@ impl Listing {
     /// A listing of one tensor.
     pub fn of(name: &[u8], entry: &Entry, parts: Vec<Part>) -> Self {
         let mut listing = Self::default();
-        listing.push(name, entry);
-        if !parts.is_empty() {
-            listing.parts.insert(0, parts);
-        }
+        listing.append(name, entry, parts);
         listing
+    }
+
+    /// Appends a tensor, whose name comes behind all others, and its slices, if it is partitioned.
+    pub(crate) fn append(&mut self, name: &[u8], entry: &Entry, parts: Vec<Part>) {
+        if !parts.is_empty() {
+            self.parts.insert(self.len(), parts);
+        }
+        self.push(name, entry);
     }
 
     /// How many tensors.

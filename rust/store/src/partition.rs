@@ -6,14 +6,14 @@
 use crate::buffer::Buffer;
 use crate::bundle::{Bundle, Found};
 use crate::parallel::for_bands;
-use crate::read::{ReadOptions, Value};
+use crate::read::{ReadOptions, Value, wanted};
 use crate::runs::{for_runs, overlaps};
 use crate::shard::Shard;
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
-use tensorbundle_wire::bundle::{Region, Shape, SliceKeys, check_tiling};
+use tensorbundle_wire::bundle::{Region, SliceKeys, check_tiling};
 use tensorbundle_wire::dtype::Layout;
 use tensorbundle_wire::{Fault, with_capacity};
 
@@ -165,17 +165,6 @@ fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> R
             None => piece.shard.read_into(start + from, out),
         }
     })
-}
-
-fn wanted(shape: &Shape, rows: Option<&Range<u64>>) -> Region {
-    let mut want = Region::all(shape);
-    if let (Some(rows), Some(start), Some(len)) =
-        (rows, want.start.first_mut(), want.len.first_mut())
-    {
-        *start = rows.start;
-        *len = rows.end - rows.start;
-    }
-    want
 }
 
 /// No two pieces may share bytes: otherwise a small file could stand for a tensor without end.

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use bytes::Bytes;
 use std::ops::Range;
 use tensorbundle_wire::Fault;
-use tensorbundle_wire::bundle::{ByteOrder, Entry, Shape, parse_strings, parse_variants};
+use tensorbundle_wire::bundle::{ByteOrder, Entry, Region, Shape, parse_strings, parse_variants};
 use tensorbundle_wire::crc::{self, MaskedCrc};
 use tensorbundle_wire::dtype::{DataType, Layout};
 
@@ -177,7 +177,7 @@ pub(crate) fn data_fault(shard: &Shard, range: &Range<u64>, fault: Fault) -> Err
     Error::fault(shard.path(), fault.at(range.start))
 }
 
-fn check_rows(shape: &Shape, rows: &Range<u64>) -> Result<u64> {
+pub(crate) fn check_rows(shape: &Shape, rows: &Range<u64>) -> Result<u64> {
     let Some(&all) = shape.dims().first() else {
         return Err(Error::Argument(
             "rows of a scalar: it has no dimension to take them from".into(),
@@ -187,6 +187,18 @@ fn check_rows(shape: &Shape, rows: &Range<u64>) -> Result<u64> {
         return Err(Error::Argument(format!("rows {} to {} of {all}", rows.start, rows.end)));
     }
     Ok(rows.end - rows.start)
+}
+
+/// The part of a tensor that is asked for.
+pub(crate) fn wanted(shape: &Shape, rows: Option<&Range<u64>>) -> Region {
+    let mut want = Region::all(shape);
+    if let (Some(rows), Some(start), Some(len)) =
+        (rows, want.start.first_mut(), want.len.first_mut())
+    {
+        *start = rows.start;
+        *len = rows.end - rows.start;
+    }
+    want
 }
 
 /// Where the wanted rows lie in a tensor that is `len` long, in bytes or in elements.

@@ -11,6 +11,7 @@
 //! table                                        the sorted table that holds a V2 index or a V1 file
 //! riegeli  chunked  fingerprint                a SavedModel in chunks; the hash of its checkpoint
 //! bundle                                       what a V2 table says: header, entries, slices, strings, variants
+//! v1                                           what a V1 table says: contents, records
 //! ```
 
 #![forbid(unsafe_code)]
@@ -33,7 +34,9 @@ pub mod table;
 pub mod tensor_proto;
 pub mod text_wire;
 pub mod textproto;
+pub mod v1;
 pub mod varint;
+mod version;
 
 pub use fault::{Fault, FaultKind, Result, shown};
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use tensorbundle_graph::{MetaGraph, ObjectVariable, children};
-use tensorbundle_store::{Bundle, Listing, ReadOptions, Result, Value as Stored};
+use tensorbundle_store::{Listing, ReadOptions, Result, Tensors, Value as Stored};
 use tensorbundle_wire::pb::{Malformed, Value, fields};
 use tensorbundle_wire::{Fault, Result as Wire};
 
@@ -28,11 +28,11 @@ const MAX_DEPTH: usize = 100;
 const MAX_NAME: usize = 1024;
 
 /// The graph of objects in a checkpoint, a serialized TrackableObjectGraph; `None` if it has none.
-pub fn object_graph(bundle: &Bundle) -> Result<Option<Bytes>> {
-    let Some(found) = bundle.find(OBJECT_GRAPH)? else {
+pub fn object_graph(tensors: &Tensors) -> Result<Option<Bytes>> {
+    let Some(found) = tensors.find(OBJECT_GRAPH)? else {
         return Ok(None);
     };
-    let tensor = bundle.read(&found, &ReadOptions::default())?;
+    let tensor = tensors.read(&found, &ReadOptions::default())?;
     Ok(match tensor.value {
         Stored::List(list) => list.into_iter().next(),
         Stored::Raw(_) => None,

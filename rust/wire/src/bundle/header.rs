@@ -4,7 +4,8 @@
 //! 08 01  1A 02 08 01       num_shards 1, (endianness LITTLE is omitted), version { producer 1 }
 //! ```
 
-use crate::pb::{Malformed, Value, fields, packed_varints};
+use crate::pb::{Malformed, Value, fields};
+use crate::version::Version;
 use crate::{Fault, Result, limits};
 
 /// The byte order of everything in the shards.
@@ -30,24 +31,17 @@ pub struct Header {
 
 const PART: &str = "bundle header";
 
-/// The format version that this reader, like every TensorFlow since 2016, is.
-const CONSUMER: i32 = 1;
-
 impl Header {
     /// Reads the header and holds its version against this reader's.
     pub fn parse(message: &[u8]) -> Result<Self> {
         if message.first() == Some(&0x0a) {
-            // Field 1 with a length: a SavedTensorSlices, the table of contents of a V1 file.
-            return Err(Fault::unsupported(
-                PART,
-                "this is a V1 checkpoint, written before TensorFlow 0.12 or \
-                with Saver(write_version=V1); this version of tensorbundle reads V2",
-            ));
+            // Field 1 with a length: a SavedTensorSlices.
+            return Err(Fault::corrupt(PART, "this is the table of contents of a V1 checkpoint"));
         }
         let raw = Raw::parse(message).map_err(|malformed| {
             Fault::corrupt(PART, format!("unable to parse it: {malformed}"))
         })?;
-        raw.version.check()?;
+        raw.version.check(PART)?;
         let num_shards = u32::try_from(raw.num_shards).map_err(|_| {
             Fault::corrupt(PART, format!("{} data shards, want 0 or more", raw.num_shards))
         })?;
@@ -93,59 +87,6 @@ impl Raw {
     }
 }
 
-/// VersionDef.
-#[derive(Default)]
-struct Version {
-    producer: i32,
-    min_consumer: i32,
-    bad_consumers: Vec<i32>,
-}
-
-impl Version {
-    fn merge(&mut self, message: &[u8]) -> Result<(), Malformed> {
-        for field in fields(message) {
-            match field? {
-                (1, Value::Varint(value)) => self.producer = value as i32,
-                (2, Value::Varint(value)) => self.min_consumer = value as i32,
-                (3, Value::Varint(value)) => self.bad_consumers.push(value as i32),
-                (3, Value::Len(packed)) => {
-                    for value in packed_varints(packed) {
-                        self.bad_consumers.push(value? as i32);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.producer < 0 {
-            return Err(Fault::corrupt(
-                PART,
-                format!("version of its writer: got {}, want 0 or more", self.producer),
-            ));
-        }
-        if self.min_consumer > CONSUMER {
-            return Err(Fault::unsupported(
-                PART,
-                format!(
-                    "it asks for a reader of version {}, this one has version {CONSUMER}",
-                    self.min_consumer
-                ),
-            )
-            .advise("it was written by a newer TensorFlow: look for a newer tensorbundle"));
-        }
-        if self.bad_consumers.contains(&CONSUMER) {
-            return Err(Fault::unsupported(
-                PART,
-                format!("its writer declared readers of version {CONSUMER} unfit for it"),
-            ));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +122,6 @@ mod tests {
         refused(&[0x08], Corruption, "unable to parse it");
         refused(&minus_one[3..6], Corruption, "unable to parse it");
         refused(&[0x08, 0x81, 0x80, 0x40], Unsupported, "1048577 data shards");
-        refused(&[0x0a, 0x15], Unsupported, "V1 checkpoint");
+        refused(&[0x0a, 0x15], Corruption, "V1 checkpoint");
     }
 }

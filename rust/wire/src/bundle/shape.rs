@@ -73,6 +73,11 @@ impl Shape {
         elements(&self.0)
     }
 
+    /// The shape of a box within a tensor.
+    pub(super) fn of_box(dims: &[u64]) -> Self {
+        Self(dims.to_vec())
+    }
+
     /// The same with another first dimension.
     #[must_use]
     pub fn with_rows(&self, rows: u64) -> Self {

@@ -30,7 +30,7 @@ const FULL: i64 = -1;
 
 impl TensorSlice {
     /// Reads a slice; `room` is for how many extents.
-    pub(super) fn parse(message: &[u8], room: usize) -> Result<Self, Malformed> {
+    pub(crate) fn parse(message: &[u8], room: usize) -> Result<Self, Malformed> {
         let mut extents = Vec::new();
         for field in fields(message) {
             if let (1, Value::Len(message)) = field? {
@@ -110,6 +110,11 @@ impl Region {
     /// How many elements.
     pub fn elements(&self) -> u64 {
         elements(&self.len)
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> Shape {
+        Shape::of_box(&self.len)
     }
 }
 

@@ -13,6 +13,7 @@
 //! Fields that do not matter are not looked into. Values are slices of the message wherever it has them as they
 //! are wanted.
 
+mod counted;
 mod values;
 
 #[cfg(test)]
@@ -24,6 +25,8 @@ use crate::limits::MAX_RANK;
 use crate::pb::{Malformed, Value, fields};
 use crate::{Fault, Result};
 use bytes::Bytes;
+
+pub use counted::CountedValues;
 
 const PART: &str = "tensor";
 

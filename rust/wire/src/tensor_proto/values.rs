@@ -145,12 +145,10 @@ fn given_varints(message: &Bytes, head: &Head<'_>, width: usize, most: usize) ->
     }
     let room = given.saturating_mul(width).min(most);
     let mut out = with_capacity(room, PART)?;
-    let mask = low_bits(head.dtype);
-    let is_bool = head.dtype == DataType::BOOL;
+    let bits = element_bits(head.dtype);
     let mut put = |value: u64| {
-        let value = if is_bool { u64::from(value != 0) } else { value & mask };
         if out.len() < room {
-            out.extend_from_slice(value.to_le_bytes().get(..width).unwrap_or_default());
+            out.extend_from_slice(bits(value).to_le_bytes().get(..width).unwrap_or_default());
         }
     };
     for value in head.field.values(message) {
@@ -179,7 +177,7 @@ fn given_octets(message: &Bytes, head: &Head<'_>, most: usize) -> Result<Bytes> 
 }
 
 /// The first `count` of the strings or messages.
-fn given_items(message: &Bytes, field: Field, count: u64) -> Result<Vec<Bytes>> {
+pub(super) fn given_items(message: &Bytes, field: Field, count: u64) -> Result<Vec<Bytes>> {
     let mut given = 0_usize;
     for value in field.values(message) {
         value?;
@@ -249,6 +247,12 @@ fn filled(given: usize, count: u64, width: usize) -> Result<usize> {
             ),
         )
     })
+}
+
+/// What makes an element of a varint.
+pub(super) fn element_bits(dtype: DataType) -> impl Fn(u64) -> u64 {
+    let (mask, is_bool) = (low_bits(dtype), dtype == DataType::BOOL);
+    move |value| if is_bool { u64::from(value != 0) } else { value & mask }
 }
 
 /// The bits of a value that are the element's, for the types that have fewer than their bytes (FORMAT 4.5).

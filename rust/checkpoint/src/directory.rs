@@ -1,0 +1,39 @@
+//! The checkpoints in a directory, by the files that are there.
+
+use crate::locate::{Located, prefix_of};
+use crate::v1_files::{names_in, v1_in};
+use std::ffi::OsString;
+use std::path::Path;
+
+/// How many names an error lists.
+const LISTED: usize = 5;
+
+/// All checkpoints of a directory, by name: first those of V2. Of other files the ends are looked at, to tell
+/// whether they are V1 checkpoints. A directory that cannot be read has none.
+pub fn checkpoints_in(dir: &Path) -> Vec<Located> {
+    let names = names_in(dir);
+    let ends = |name: &OsString, end: &[u8]| name.as_encoded_bytes().ends_with(end);
+    let (indexes, others): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| ends(name, b".index") && !dir.join(name).is_dir());
+    let mut found: Vec<_> =
+        indexes.iter().filter_map(|name| prefix_of(&dir.join(name)).map(Located::Bundle)).collect();
+    let others: Vec<_> = others
+        .into_iter()
+        .filter(|name| prefix_of(Path::new(name)).is_none() && dir.join(name).is_file())
+        .collect();
+    found.extend(v1_in(dir, &others).into_iter().map(Located::V1));
+    found
+}
+
+/// Names of checkpoints for a message, the first few.
+pub(crate) fn names(checkpoints: &[Located]) -> String {
+    let mut names: Vec<_> = checkpoints
+        .iter()
+        .take(LISTED)
+        .map(|found| format!("{:?}", found.prefix().display().to_string()))
+        .collect();
+    if checkpoints.len() > LISTED {
+        names.push("…".into());
+    }
+    names.join(", ")
+}

@@ -1,0 +1,171 @@
+//! A tensor of a V1 checkpoint, put together from its slices.
+
+use super::{V1, V1Tensor};
+use crate::buffer::Buffer;
+use crate::read::{ReadOptions, Tensor, Value, check_rows, wanted};
+use crate::runs::{for_runs, overlaps};
+use crate::{Error, Result};
+use bytes::Bytes;
+use std::io;
+use tensorbundle_wire::bundle::{ByteOrder, Region, check_tiling};
+use tensorbundle_wire::dtype::Layout;
+use tensorbundle_wire::tensor_proto::CountedValues;
+use tensorbundle_wire::v1::Record;
+use tensorbundle_wire::{Fault, limits, with_capacity};
+
+/// A slice's record, and what it takes to say where a fault in it is.
+struct Piece {
+    record: Record,
+    shard: usize,
+    offset: u64,
+}
+
+impl V1 {
+    /// Reads a tensor that was found. The checksums of the blocks it touches are always checked.
+    pub fn read(&self, tensor: &V1Tensor, options: &ReadOptions) -> Result<Tensor> {
+        self.read_tensor(tensor, options).map_err(|error| error.for_tensor(&tensor.name))
+    }
+
+    fn read_tensor(&self, tensor: &V1Tensor, options: &ReadOptions) -> Result<Tensor> {
+        let shape = match &options.rows {
+            Some(rows) => tensor.shape.with_rows(check_rows(&tensor.shape, rows)?),
+            None => tensor.shape.clone(),
+        };
+        let regions = self.regions(tensor)?;
+        let first = tensor.slices.first().map_or(0, |(_, shard)| *shard);
+        check_tiling(&tensor.shape, &regions).map_err(|fault| self.contents_fault(first, fault))?;
+        let want = wanted(&tensor.shape, options.rows.as_ref());
+        let value = match tensor.dtype.layout() {
+            Layout::Fixed { width, .. } => {
+                Value::Raw(self.numbers(tensor, &regions, &want, width)?)
+            }
+            Layout::Strings => Value::List(self.strings(tensor, &regions, &want)?),
+            Layout::Variants | Layout::None => {
+                let what = format!("values of type {} cannot be read", tensor.dtype);
+                return Err(
+                    self.contents_fault(first, Fault::unsupported("table of contents", what))
+                );
+            }
+        };
+        // The protos are little-endian; so are the arrays that are made of them.
+        Ok(Tensor { dtype: tensor.dtype, shape, order: ByteOrder::Little, value })
+    }
+
+    fn numbers(
+        &self,
+        tensor: &V1Tensor,
+        regions: &[Region],
+        want: &Region,
+        width: usize,
+    ) -> Result<Bytes> {
+        let no_memory = |error| Error::io(self.prefix(), error, "memory for a tensor");
+        let len = want.elements().checked_mul(width as u64);
+        let len = len.and_then(|len| usize::try_from(len).ok());
+        let len = len.ok_or_else(|| no_memory(io::ErrorKind::OutOfMemory.into()))?;
+        self.check_room(tensor, want)?;
+        let mut buffer = Buffer::zeroed(len).map_err(no_memory)?;
+        let out = buffer.as_mut();
+        for (i, region) in regions.iter().enumerate() {
+            if !overlaps(region, want) {
+                continue;
+            }
+            let piece = self.piece(tensor, i)?;
+            let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
+            let values = values.map_err(|fault| self.piece_fault(&piece, fault))?;
+            if let Some((from, to, n)) = only_run(region, want) {
+                let (start, size) = (to as usize * width, n as usize * width);
+                let place = out.get_mut(start..start + size).unwrap_or_default();
+                values.copy_to(from, place).map_err(|fault| self.piece_fault(&piece, fault))?;
+                continue;
+            }
+            let size = region.elements() as usize * width; // values that were counted
+            let mut own = Buffer::zeroed(size).map_err(no_memory)?;
+            values.copy_to(0, own.as_mut()).map_err(|fault| self.piece_fault(&piece, fault))?;
+            for_runs(region, want, |from, to, n| {
+                let (from, to, n) =
+                    (from as usize * width, to as usize * width, n as usize * width);
+                let place = out.get_mut(to..to + n).unwrap_or_default();
+                place.copy_from_slice(own.as_mut().get(from..from + n).unwrap_or_default());
+                Ok::<_, Error>(())
+            })?;
+        }
+        buffer.freeze().map_err(no_memory)
+    }
+
+    /// Every element takes a byte of a record at least, so no more can be wanted than the files have room for.
+    fn check_room(&self, tensor: &V1Tensor, want: &Region) -> Result<()> {
+        let room = self.shards.iter().fold(0_u64, |sum, shard| {
+            let len = usize::try_from(shard.len()).unwrap_or(usize::MAX);
+            sum.saturating_add(limits::max_snappy_output(len))
+        });
+        if want.elements() <= room {
+            return Ok(());
+        }
+        let what = format!(
+            "{} elements are wanted, more than its files can hold ({room})",
+            want.elements()
+        );
+        let first = tensor.slices.first().map_or(0, |(_, shard)| *shard);
+        Err(self.contents_fault(first, Fault::corrupt("table of contents", what)))
+    }
+
+    fn strings(&self, tensor: &V1Tensor, regions: &[Region], want: &Region) -> Result<Vec<Bytes>> {
+        let mut lists = Vec::with_capacity(regions.len());
+        for (i, region) in regions.iter().enumerate() {
+            if overlaps(region, want) {
+                lists.push((region, self.strings_of(tensor, i)?));
+            }
+        }
+        let count = want.elements() as usize; // of the slices' elements, which were there to be counted
+        let mut all = with_capacity(count, "string tensor")?;
+        all.resize(count, Bytes::new());
+        for (region, list) in lists {
+            for_runs(region, want, |from, to, n| {
+                let (from, to, n) = (from as usize, to as usize, n as usize);
+                if let Some(place) = all.get_mut(to..to + n) {
+                    place.clone_from_slice(list.get(from..from + n).unwrap_or_default());
+                }
+                Ok::<_, Error>(())
+            })?;
+        }
+        Ok(all)
+    }
+
+    /// The strings of slice `i`.
+    pub(super) fn strings_of(&self, tensor: &V1Tensor, i: usize) -> Result<Vec<Bytes>> {
+        let Some((slice, shard)) = tensor.slices.get(i) else {
+            return Ok(Vec::new());
+        };
+        let region = slice.region(&tensor.shape);
+        let region = region.map_err(|fault| self.contents_fault(*shard, fault))?;
+        let piece = self.piece(tensor, i)?;
+        let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
+        let strings = values.and_then(|values| values.items());
+        strings.map_err(|fault| self.piece_fault(&piece, fault))
+    }
+
+    fn piece(&self, tensor: &V1Tensor, i: usize) -> Result<Piece> {
+        let Some((slice, shard)) = tensor.slices.get(i) else {
+            return Err(Fault::corrupt("table of contents", format!("no slice {i}")).into());
+        };
+        let (record, offset) = self.shard(*shard)?.record(&tensor.name, slice)?;
+        Ok(Piece { record, shard: *shard, offset })
+    }
+
+    fn piece_fault(&self, piece: &Piece, fault: Fault) -> Error {
+        match self.shard(piece.shard) {
+            Ok(shard) => Error::fault(shard.path(), fault.at(piece.offset)),
+            Err(error) => error,
+        }
+    }
+}
+
+/// Where a piece goes, if all of it that is wanted lies together in both: from, to, how many elements.
+fn only_run(region: &Region, want: &Region) -> Option<(u64, u64, u64)> {
+    let mut run = None;
+    let one = for_runs(region, want, |from, to, n| match run.replace((from, to, n)) {
+        Some(_) => Err(()),
+        None => Ok(()),
+    });
+    run.filter(|_| one.is_ok())
+}

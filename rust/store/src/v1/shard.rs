@@ -1,0 +1,121 @@
+//! One file of a V1 checkpoint: a table whose blocks hold the values too.
+
+use crate::source::File;
+use crate::{Error, Result};
+use std::path::Path;
+use std::sync::Mutex;
+use tensorbundle_wire::bundle::{SliceKeys, TensorSlice};
+use tensorbundle_wire::table::{Block, Table};
+use tensorbundle_wire::v1::{self, Contents, Record, SavedTensor};
+use tensorbundle_wire::{Fault, shown};
+
+/// An open file.
+pub(super) struct V1Shard {
+    table: Table<File>,
+    producer: i32,
+    /// What it lists; taken when the files are put together.
+    listed: Vec<SavedTensor>,
+    /// The block that was read last, if it is small: the next tensor is often in the same. Nobody waits for it:
+    /// who finds it locked reads the block again.
+    last: Mutex<Option<(usize, Block)>>,
+}
+
+/// Blocks of more bytes than this are not kept. TensorFlow cuts a block at 256 KiB; larger is one with a large value.
+const SMALL: usize = 1 << 20;
+
+impl V1Shard {
+    /// Reads the footer, the index block and the block with the contents.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::io(path, error, "a V1 checkpoint"))?;
+        let table = Table::open(file).map_err(|error: Error| error.in_file(path))?;
+        let mut shard = Self { table, producer: 0, listed: Vec::new(), last: Mutex::new(None) };
+        let contents = shard.read_contents()?;
+        shard.producer = contents.producer;
+        shard.listed = contents.tensors;
+        Ok(shard)
+    }
+
+    fn read_contents(&self) -> Result<Contents> {
+        const PART: &str = "table of contents";
+        let nothing = |what: &str| self.contents_fault(Fault::corrupt(PART, what));
+        if self.table.block_count() == 0 {
+            return Err(nothing("the table holds no entries, not even this"));
+        }
+        let block = self.block(0)?;
+        let mut entries = block.iter();
+        match entries.next_entry() {
+            Some((b"", value)) if v1::is_contents(value) => {
+                Contents::parse(value).map_err(|fault| self.contents_fault(fault))
+            }
+            Some((b"", value)) if value.first() == Some(&0x08) => Err(self.contents_fault(
+                Fault::corrupt(PART, "this is the index of a V2 checkpoint")
+                    .advise("it must be called PREFIX.index, with its data shards beside it"),
+            )),
+            Some((b"", _)) => Err(nothing("the value of the empty key is no table of contents")),
+            Some((key, _)) => Err(nothing(&format!(
+                "the first key is {}, want the empty key of the table of contents",
+                shown(key)
+            ))),
+            None => Err(nothing("the first block is empty")),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.table.source().path()
+    }
+
+    pub(super) fn producer(&self) -> i32 {
+        self.producer
+    }
+
+    pub(super) fn listed(&self) -> &[SavedTensor] {
+        &self.listed
+    }
+
+    /// How many bytes the file has.
+    pub(super) fn len(&self) -> u64 {
+        self.table.source().len()
+    }
+
+    /// The record of a slice, and where its block begins in the file.
+    pub(super) fn record(&self, name: &[u8], slice: &TensorSlice) -> Result<(Record, u64)> {
+        let mut keys = SliceKeys::new(name);
+        let key = keys.key(slice);
+        let missing = || {
+            let what = format!(
+                "the table of contents lists the slice {:?}, but no record has its key",
+                slice.0
+            );
+            let fault = Fault::corrupt("record", what);
+            self.contents_fault(fault.advise("the file is damaged, or was put together wrongly"))
+        };
+        let i = self.table.block_of(key).ok_or_else(missing)?;
+        let slot = self.block(i)?.get(key).ok_or_else(missing)?;
+        let offset = self.table.handle(i).map_or(0, |handle| handle.offset);
+        let at = |fault: Fault| Error::fault(self.path(), fault.at(offset));
+        let record = Record::parse(&slot.value).map_err(at)?;
+        record.check(name, slice).map_err(at)?;
+        Ok((record, offset))
+    }
+
+    fn block(&self, i: usize) -> Result<Block> {
+        if let Ok(last) = self.last.try_lock()
+            && let Some((_, block)) = last.as_ref().filter(|(number, _)| *number == i)
+        {
+            return Ok(block.clone());
+        }
+        let block = self.table.load(i).map_err(|error: Error| error.in_file(self.path()))?;
+        if block.byte_len() <= SMALL
+            && let Ok(mut last) = self.last.try_lock()
+        {
+            *last = Some((i, block.clone()));
+        }
+        Ok(block)
+    }
+
+    /// A fault in what the contents say.
+    pub(super) fn contents_fault(&self, fault: Fault) -> Error {
+        let offset = self.table.handle(0).map_or(0, |handle| handle.offset);
+        Error::fault(self.path(), fault.at(offset))
+    }
+}
