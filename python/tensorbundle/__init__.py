@@ -8,8 +8,10 @@
 from __future__ import annotations
 
 from ._assets import Asset
+from . import train
 from ._checkpoint import Checkpoint, open
 from ._columns import GraphColumns
+from ._directory import CheckpointState, StoredCheckpoint, list_checkpoints, load_state
 from ._dtype import DType
 from ._fingerprint import Fingerprint
 from ._meta_graph import MetaGraph, load_meta_graph
@@ -46,6 +48,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "ConcreteFunction",
+    "CheckpointState",
     "CorruptionError",
     "DType",
     "Finding",
@@ -65,6 +68,7 @@ __all__ = [
     "Signature",
     "SignatureTensor",
     "SliceInfo",
+    "StoredCheckpoint",
     "Tensor",
     "TensorInfo",
     "TensorNotFoundError",
@@ -72,9 +76,12 @@ __all__ = [
     "Variable",
     "Variables",
     "__version__",
+    "list_checkpoints",
     "load_meta_graph",
     "load_saved_model",
+    "load_state",
     "open",
     "tensorflow_op",
     "tensorflow_versions",
+    "train",
 ]

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 _KNOWN: dict[int, DType] = {}
 _REF = 100
 
+# The protos have their own names for some.
+_PROTO_NAMES = {"float16": "HALF", "float32": "FLOAT", "float64": "DOUBLE"}
+
 
 class DType:
     """An element type, of which ``name`` is ``"float32"``, ``"string"``, ``"float32_ref"``….
@@ -45,6 +48,12 @@ class DType:
     def as_datatype_enum(self) -> int:
         """Its number in files."""
         return self._number
+
+    @property
+    def proto_name(self) -> str:
+        """Its name in TensorFlow's protos, such as ``"DT_FLOAT"``."""
+        base = self.base_dtype._name
+        return f"DT_{_PROTO_NAMES.get(base, base.upper())}{'_REF' if self.is_ref_dtype else ''}"
 
     @property
     def is_ref_dtype(self) -> bool:

@@ -27,7 +27,7 @@ pub use meta_file::{
     choose, file_of, meta_beside, open_meta_graph, open_saved_model, parse_meta_graph,
 };
 pub use directory::checkpoints_in;
-pub use locate::{Located, locate, named_in};
+pub use locate::{Located, is_checkpoint, locate, named_in};
 pub use near::near_names;
 pub use state_file::{StateFile, read_state_file};
 pub use v1_files::V1Files;

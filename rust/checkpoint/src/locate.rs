@@ -90,6 +90,12 @@ pub fn locate(path: &Path, follow: bool) -> Result<Located> {
     }
 }
 
+/// Is there a checkpoint of this prefix, or of this pattern of V1 files? Files of it may be missing.
+pub fn is_checkpoint(path: &Path) -> bool {
+    // An error is about files that are missing of one that is there.
+    at_prefix(path).map_or(true, |found| found.is_some())
+}
+
 /// The checkpoint of a prefix, or of the pattern of a V1 checkpoint.
 fn at_prefix(prefix: &Path) -> Result<Option<Located>> {
     if is_prefix(prefix) {
@@ -155,7 +161,7 @@ fn in_directory(dir: &Path, follow: bool) -> Result<Located> {
 /// The latest checkpoint that a state file names.
 fn latest(dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
     let state = read_state_file(state_path)?;
-    if let Some(found) = named_in(dir, &state.latest, follow)? {
+    if let Some((_, found)) = named_in(dir, &state.latest, follow)? {
         return Ok(found);
     }
     let written = String::from_utf8_lossy(&state.latest).into_owned();
@@ -179,16 +185,16 @@ fn latest(dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
     ))
 }
 
-/// The checkpoint that a directory's state file calls `written`.
+/// The checkpoint that a directory's state file calls `written`, and the path that leads to it.
 ///
 /// A path that leaves the directory is not followed, unless `follow` says so: it is one from before the directory was
 /// moved, and the checkpoint stands beside the state file, or it is none that this directory should decide on.
-pub fn named_in(dir: &Path, written: &[u8], follow: bool) -> Result<Option<Located>> {
+pub fn named_in(dir: &Path, written: &[u8], follow: bool) -> Result<Option<(PathBuf, Located)>> {
     let written = String::from_utf8_lossy(written).into_owned();
     let whole = (follow || !leaves(dir, &written)).then(|| dir.join(&written));
     for candidate in [whole, Some(dir.join(base_of(&written)))].into_iter().flatten() {
         if let Some(found) = at_prefix(&candidate)? {
-            return Ok(Some(found));
+            return Ok(Some((candidate, found)));
         }
     }
     Ok(None)

@@ -28,7 +28,7 @@ pub struct V1Files {
 const ANY: &str = "?????";
 
 /// More files than any save has; a name can claim more.
-const MAX_FILES: usize = 1 << 20;
+const MAX_FILES: usize = 1 << 16;
 
 /// The V1 checkpoint of a path that is a prefix, a file or a pattern; `None` if there is none.
 pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {

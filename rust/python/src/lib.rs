@@ -1,6 +1,7 @@
 //! `tensorbundle._native`: thin classes over the Rust core. What users see is `python/tensorbundle`.
 
 mod buffer;
+mod directory;
 mod dtypes;
 mod errors;
 mod graph;
@@ -18,6 +19,8 @@ mod _native {
     use super::buffer::TensorBuffer;
     #[pymodule_export]
     use super::dtypes::dtype_of;
+    #[pymodule_export]
+    use super::directory::{is_checkpoint, named_in, read_state, scan_directory};
     #[pymodule_export]
     use super::graph::{
         AttrPlaceholder, Function, FunctionRef, Graph, MetaGraphReader, Operation,

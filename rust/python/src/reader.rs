@@ -158,6 +158,15 @@ impl Reader {
         Ok(dtypes)
     }
 
+    /// TensorFlow's type of each tensor. Does not import NumPy.
+    fn types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (listing, types) = (self.listing(py)?, PyDict::new(py));
+        for (name, &dtype) in self.names(py)?.iter_borrowed().zip(listing.dtypes()) {
+            types.set_item(name, dtypes::dtype(py, dtype)?)?;
+        }
+        Ok(types)
+    }
+
     fn contains(&self, name: &Bound<'_, PyString>) -> PyResult<bool> {
         Ok(self.find(name)?.is_some())
     }

@@ -1,0 +1,263 @@
+"""The names of ``tf.train`` that read checkpoints, for code that has them already.
+
+>>> import tensorbundle as tf
+>>> for name, shape in tf.train.list_variables("run/model.ckpt-1000"):  # doctest: +SKIP
+...     array = tf.train.load_variable("run/model.ckpt-1000", name)
+
+Arguments and results are TensorFlow's: arrays are copies that may be written to, a scalar is a
+NumPy scalar, a single string is ``bytes``, and every checksum is checked. What is better left to
+TensorFlow's readers is not imitated: a damaged index is an error here, never a shorter list, and
+partitioned variables of V1 files are read.
+
+Errors are those of :mod:`tensorbundle.errors` and ``OSError``. Where there is no checkpoint it is a
+:class:`CheckpointNotFoundError`, which code that catches ``ValueError`` catches too.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ._checkpoint import Checkpoint
+from ._directory import STATE_FILE, CheckpointState, load_state
+from ._native import is_checkpoint, named_in
+from .errors import CheckpointError, CorruptionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from ._dtype import DType
+    from ._native import Reader
+
+    Path = str | os.PathLike[str]
+
+__all__ = [
+    "CheckpointNotFoundError",
+    "CheckpointReader",
+    "NewCheckpointReader",
+    "checkpoint_exists",
+    "checkpoints_iterator",
+    "get_checkpoint_state",
+    "latest_checkpoint",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
+]
+
+
+class CheckpointNotFoundError(CheckpointError, FileNotFoundError, ValueError):
+    """There is no checkpoint at a path: what TensorFlow says with a ``ValueError``, or its own."""
+
+    def __str__(self) -> str:
+        return OSError.__str__(self)
+
+
+def load_checkpoint(ckpt_dir_or_file: Path) -> CheckpointReader:
+    """Opens a checkpoint: a prefix, or a directory, of which it is the latest.
+
+    Raises:
+        CheckpointNotFoundError: there is none.
+        CorruptionError, UnsupportedError, OSError: as :func:`tensorbundle.open`.
+    """
+    return CheckpointReader(ckpt_dir_or_file)
+
+
+def NewCheckpointReader(filepattern: Path) -> CheckpointReader:  # noqa: N802 - TensorFlow's name
+    """The same by its older name."""
+    return CheckpointReader(filepattern)
+
+
+class CheckpointReader:
+    """An open checkpoint. Made by :func:`load_checkpoint`. Safe to share between threads."""
+
+    __slots__ = ("_ckpt",)
+
+    def __init__(self, path: Path) -> None:
+        """See :func:`load_checkpoint`."""
+        path = os.fspath(path)
+        try:
+            self._ckpt = Checkpoint(path, verify=True)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _not_found(error) from None
+
+    @property
+    def _reader(self) -> Reader:
+        return self._ckpt._open  # pyright: ignore[reportPrivateUsage]
+
+    def get_variable_to_shape_map(self) -> dict[str, list[int]]:
+        """The shape of each tensor, in stored order."""
+        return {name: list(shape) for name, shape in self._ckpt.shapes().items()}
+
+    def get_variable_to_dtype_map(self) -> dict[str, DType]:
+        """The type of each tensor, in stored order: it has a ``name`` and an ``as_numpy_dtype``."""
+        return self._reader.types()
+
+    def has_tensor(self, tensor_str: str | bytes) -> bool:
+        """Whether there is a tensor of this name."""
+        return self._reader.contains(_text(tensor_str))
+
+    def get_tensor(self, tensor_str: str | bytes) -> Any:
+        """The value of a tensor: an array of its own, a NumPy scalar, or the ``bytes`` of a string.
+
+        Raises:
+            TensorNotFoundError: there is no tensor of this name.
+            CorruptionError, UnsupportedError, OSError: as :meth:`tensorbundle.Checkpoint.read`;
+                its checksum is always checked.
+        """
+        import numpy as np
+
+        name = _text(tensor_str)
+        array = self._ckpt.read(name)
+        own = np.array(array, array.dtype.newbyteorder("="), order="C")
+        return own if own.ndim else own[()]
+
+    def debug_string(self) -> bytes:
+        """A line for each tensor: name, type and shape."""
+        shapes = self._ckpt.shapes()
+        lines = (
+            f"{name} ({dtype.proto_name}) [{','.join(map(str, shapes[name]))}]\n"
+            for name, dtype in self._reader.types().items()
+        )
+        return "".join(lines).encode("utf-8", "surrogateescape")
+
+    def __repr__(self) -> str:
+        return f"<tensorbundle.train.CheckpointReader {self._ckpt.prefix!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CheckpointReader, (self._ckpt.path,)
+
+
+def list_variables(ckpt_dir_or_file: Path) -> list[tuple[str, list[int]]]:
+    """Name and shape of each tensor, sorted by name. Raises as :func:`load_checkpoint`."""
+    return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
+
+
+def load_variable(ckpt_dir_or_file: Path, name: str) -> Any:
+    """The value of a tensor, whose name may end in ``:0``.
+
+    Raises as :func:`load_checkpoint` and :meth:`CheckpointReader.get_tensor`.
+    """
+    return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))
+
+
+def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) -> str | None:
+    """The latest checkpoint of a directory by its state file; ``None`` if there is none.
+
+    A path in the file that leads out of the directory is not followed: if there is a checkpoint of
+    that name beside the file, it is that; else there is a warning, and ``None``. TensorFlow follows
+    it.
+
+    Raises:
+        CorruptionError: the state file names no checkpoint.
+    """
+    directory = os.fspath(checkpoint_dir)
+    state = get_checkpoint_state(directory, latest_filename)
+    if state is None:
+        return None
+    try:
+        found = named_in(directory, state.recorded_path, False)
+    except OSError:  # files of it are missing: opening it says which
+        return state.model_checkpoint_path
+    if found is None and is_checkpoint(state.model_checkpoint_path):
+        _warn(
+            f"the state file of {directory!r} names the checkpoint "
+            f"{state.model_checkpoint_path!r}, which lies outside of that directory: it is not "
+            "followed; give its path if you trust it"
+        )
+    return found
+
+
+def get_checkpoint_state(
+    checkpoint_dir: Path, latest_filename: str | None = None
+) -> CheckpointState | None:
+    """The state file of a directory; ``None`` if there is none, or with a warning if it is no such.
+
+    Raises:
+        CorruptionError: it names no ``model_checkpoint_path``.
+    """
+    directory = os.fspath(checkpoint_dir)
+    try:
+        return load_state(directory, filename=latest_filename or STATE_FILE)
+    except OSError:
+        return None
+    except CorruptionError as error:
+        if "names no model_checkpoint_path" in str(error):
+            raise
+        _warn(str(error))
+        return None
+
+
+def checkpoint_exists(checkpoint_prefix: Path) -> bool:
+    """Whether there is a checkpoint of this prefix; of a directory, whether it has a latest one."""
+    path = os.fspath(checkpoint_prefix)
+    if os.path.isdir(path) and not is_checkpoint(path):  # noqa: PTH112
+        return latest_checkpoint(path) is not None
+    return is_checkpoint(path)
+
+
+def checkpoints_iterator(
+    checkpoint_dir: Path,
+    min_interval_secs: float = 0,
+    timeout: float | None = None,
+    timeout_fn: Callable[[], bool] | None = None,
+) -> Iterator[str]:
+    """The latest checkpoint of a directory, and each newer one when it comes.
+
+    Args:
+        checkpoint_dir: the directory; it need not exist yet.
+        min_interval_secs: at least so many seconds pass from one to the next.
+        timeout: for how many seconds to wait for the next; without it, for ever.
+        timeout_fn: called after that; if it gives true the iterator ends, else it waits on. Without
+            it, the iterator ends.
+    """
+    import time
+
+    last: str | None = None
+    while True:
+        new = _wait_for_new(checkpoint_dir, last, timeout)
+        if new is None:
+            if timeout_fn is None or timeout_fn():
+                return
+            continue
+        started = time.monotonic()
+        last = new
+        yield new
+        left = started + min_interval_secs - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+
+
+# How often the state file is looked at, in seconds.
+_POLL = 1.0
+
+
+def _wait_for_new(directory: Path, last: str | None, timeout: float | None) -> str | None:
+    import time
+
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        path = latest_checkpoint(directory)
+        if path is not None and path != last:
+            return path
+        left = _POLL if end is None else min(_POLL, end - time.monotonic())
+        if left <= 0:
+            return None
+        time.sleep(left)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
+
+
+def _not_found(error: OSError) -> CheckpointNotFoundError:
+    text = os.strerror(error.errno or 0) if error.strerror is None else error.strerror
+    made = CheckpointNotFoundError(error.errno, text, error.filename)
+    made.path = None if error.filename is None else os.fsdecode(error.filename)
+    return made
+
+
+def _warn(text: str) -> None:
+    import warnings
+
+    warnings.warn(text, stacklevel=3)

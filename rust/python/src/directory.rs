@@ -1,0 +1,60 @@
+//! State files and the checkpoints of a directory, as plain values for `tensorbundle/_directory.py`.
+
+use crate::errors;
+use crate::names::{self, Name};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use tensorbundle_checkpoint::{self as core, Located};
+
+/// The latest path, all paths, their times, and when the last one was kept for good.
+type State<'py> = (Bound<'py, PyString>, Bound<'py, PyList>, Vec<f64>, Option<f64>);
+
+/// What a state file says, paths as written.
+#[pyfunction]
+pub(crate) fn read_state(py: Python<'_>, path: PathBuf) -> PyResult<State<'_>> {
+    let state = py.detach(|| core::read_state_file(&path));
+    let state = state.map_err(|error| errors::to_python(py, error))?;
+    let latest = Name(&state.latest).into_pyobject(py)?;
+    let all = PyList::new(py, state.all.iter().map(|path| Name(path)))?;
+    Ok((latest, all, state.timestamps, state.last_preserved))
+}
+
+/// The path by which to open what a directory's state file calls `written`; `None` if it is not there.
+#[pyfunction]
+pub(crate) fn named_in(
+    py: Python<'_>,
+    directory: PathBuf,
+    written: &Bound<'_, PyString>,
+    follow: bool,
+) -> PyResult<Option<OsString>> {
+    let Some(bytes) = names::from_python(written)? else {
+        return Ok(None);
+    };
+    let named = py.detach(|| core::named_in(&directory, &bytes, follow));
+    let named = named.map_err(|error| errors::to_python(py, error))?;
+    Ok(named.map(|(path, _)| path.into()))
+}
+
+/// Whether there is a checkpoint of this prefix, or of this pattern of V1 files; it may be broken.
+#[pyfunction]
+pub(crate) fn is_checkpoint(py: Python<'_>, path: PathBuf) -> bool {
+    py.detach(|| core::is_checkpoint(&path))
+}
+
+/// Prefix, format and, of V1, files of each checkpoint in a directory.
+#[pyfunction]
+pub(crate) fn scan_directory(
+    py: Python<'_>,
+    directory: PathBuf,
+) -> PyResult<Vec<(OsString, &'static str, Vec<OsString>)>> {
+    let found = py.detach(|| core::checkpoints_in(&directory));
+    let row = |found: Located| match found {
+        Located::Bundle(prefix) => (prefix.into(), "V2", Vec::new()),
+        Located::V1(v1) => {
+            (v1.prefix.into(), "V1", v1.files.into_iter().map(OsString::from).collect())
+        }
+    };
+    Ok(found.into_iter().map(row).collect())
+}
