@@ -80,8 +80,9 @@ class DType:
 
     @property
     def as_numpy_dtype(self) -> type[Any]:
-        """The scalar type of :attr:`numpy_dtype`, as TensorFlow's types give it."""
-        return self.numpy_dtype.type
+        """The scalar type of :attr:`numpy_dtype`, or ``object``, as TensorFlow's types give it."""
+        scalar: type[Any] = self.numpy_dtype.type
+        return object if self.numpy_dtype.hasobject else scalar
 
     def __eq__(self, other: object, /) -> bool:
         if isinstance(other, DType):
