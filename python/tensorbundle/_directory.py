@@ -115,17 +115,17 @@ def list_checkpoints(
     latest = None
     if state is not None:
         stamps = state.all_model_checkpoint_timestamps
-        paths = [_prefix(path) for path in state.all_model_checkpoint_paths]
-        latest = _prefix(state.model_checkpoint_path)
+        paths = [_beside(directory, path) for path in state.all_model_checkpoint_paths]
+        latest = _beside(directory, state.model_checkpoint_path)
         times = {latest: None, **dict.fromkeys(paths)}
         if len(stamps) == len(paths):
-            times.update(zip(paths, stamps, strict=True))
+            pairs = zip(paths, stamps, strict=True)
+            times.update((path, stamp) for path, stamp in pairs if abs(stamp) < float("inf"))
     found: dict[str, StoredCheckpoint] = {}
     for prefix, kind, files in scan_directory(directory):
         found[prefix] = StoredCheckpoint(prefix, kind, _files(prefix, kind, files, sizes))
     for prefix in times:
-        folder = os.path.dirname(prefix)  # noqa: PTH120
-        if prefix not in found and os.path.normpath(folder) == os.path.normpath(directory):
+        if prefix not in found:
             found[prefix] = StoredCheckpoint(prefix, None, {})
     for prefix, each in found.items():
         each.recorded = prefix in times
@@ -219,11 +219,15 @@ def _files(
     return {name: sizes.get(name) for name in names}
 
 
-def _prefix(path: str) -> str:
-    """The prefix of the pattern that a V1 checkpoint of several files is recorded by."""
+def _beside(directory: str, path: str) -> str:
+    """The prefix of a recorded path, were it in this directory.
+
+    It may come from another system. Of a V1 checkpoint of several files a pattern is recorded.
+    """
     import re
 
-    return re.sub(r"-\?{5}-of-\d{5,}$", "", path)
+    name = re.sub(r"-\?{5}-of-\d{5,}$", "", re.split(r"[/\\]", path)[-1])
+    return os.path.join(directory, name)  # noqa: PTH118
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 
+from tensorbundle._native import scan_directory
+
 SHARD = re.compile(r"(.+)\.data-\d{5,}-of-(\d{5,})", re.DOTALL)
 TEMPORARY = re.compile(r".+\.tempstate\d+", re.DOTALL)
 PARTS = re.compile(r".+_temp(_[0-9a-f]{32})?", re.DOTALL)
@@ -50,9 +52,8 @@ class Beside:
             saved_model = Entry(directory, f"../saved_model.{suffix}", "graph")
             if saved_model.size is not None:
                 self.companions.append(saved_model)
-        self.prefixes = [
-            stem for name in names if (stem := name.removesuffix(".index")) != name and stem != base
-        ]
+        there = [os.path.basename(found[0]) for found in scan_directory(directory)]  # noqa: PTH119
+        self.prefixes = sorted((name for name in there if name != base), key=_natural)
         self.leftovers = [
             Entry(directory, name, what)
             for name in names

@@ -1,4 +1,7 @@
-"""``tensorbundle ls``: the tensors of a checkpoint, as a table, a tree or JSON."""
+"""``tensorbundle ls``: the tensors of a checkpoint, as a table, a tree or JSON.
+
+Of a directory with several checkpoints, those: see `_ls_directory`.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,13 @@ its shards, then their totals. No tensor data is read.
 A PATTERN is a glob over the whole name, in which * also crosses "/"; after "re:"
 it is a regular expression found anywhere in the name. With several --match a
 tensor is listed that any of them matches; if there is none, the exit code is 1.
+
+Of a directory with several checkpoints, those are listed; --match, --sort and
+--tree ask for the tensors of the latest one.
 """
 
 SORTS = """\
-name: as stored, by the bytes of the name; size: largest first;
+name (the default): as stored, by the bytes of the name; size: largest first;
 offset: as the bytes lie in the shards
 """
 
@@ -48,7 +54,7 @@ def add_parser(commands: _text.Commands) -> None:
     add = parser.add_argument
     add("path", metavar="PATH", help=_text.PATH_HELP)
     add("-m", "--match", metavar="PATTERN", action="append", help="only these names")
-    add("-s", "--sort", choices=("name", "size", "offset"), default="name", help=SORTS)
+    add("-s", "--sort", choices=("name", "size", "offset"), help=SORTS)
     add("-t", "--tree", action="store_true", help='by scope ("/"), with subtotals')
     levels = "with --tree: only N levels of scopes"
     add("-d", "--depth", metavar="N", type=_patterns.depth, help=levels)
@@ -62,6 +68,12 @@ def run(args: argparse.Namespace) -> int:
         raise _text.CommandError("--depth goes with --tree")
     if args.tree and args.sort == "offset":
         raise _text.CommandError("--tree sorts by name or size, not by offset")
+    if not (args.match or args.sort or args.tree):
+        from tensorbundle.cli import _ls_directory
+
+        found = _ls_directory.several(args.path)
+        if found:
+            return _ls_directory.show(args.path, found, exact=args.bytes, as_json=args.json)
     matches = _patterns.matcher(args.match) if args.match else None
     with tensorbundle.open(args.path) as checkpoint:
         every = checkpoint.infos()
