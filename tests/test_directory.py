@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -197,7 +196,4 @@ def test_info_of_v1(run: Path) -> None:
     assert (document["format"], document["index"]) == ("V1", None)
     assert [shard["present"] for shard in document["shards"]] == [True, True]
     assert "old" in cli("info", run / "ckpt-1").out
-    assert (
-        os.fspath(run) in cli("cat", run / "old", "w").out
-        or "1" in cli("cat", run / "old", "w").out
-    )
+    assert "1. 1. 1." in cli("cat", run / "old", "w").out

@@ -43,7 +43,8 @@ def show(path: str, found: Sequence[StoredCheckpoint], *, exact: bool, as_json: 
     total += _text.both(sum(each.nbytes for each in found))
     rows = [_text.bold(header), *(line.rstrip() for line in lines), _text.bold(total)]
     here = [each for each in found if each.format is not None]
-    for example in [each for each in here if each.latest] or here[-1:]:
+    example = next((each for each in here if each.latest), here[-1] if here else None)
+    if example is not None:
         rows.append(f"Its tensors: tensorbundle ls {_text.safe(example.prefix)}")
     sys.stdout.write("\n".join(rows) + "\n")
     return 0
