@@ -41,7 +41,7 @@ def make(directory: Path, parameters: Parameters) -> None:
     }
     values["int"] = random.integers(-(2**40), 2**40, parameters["int_bytes"] // 8)
     values |= {f"small/{i:05d}": np.full(8, i, np.float32) for i in range(parameters["small"])}
-    _save(tf, directory / "model.ckpt", values, {name: "" for name in values})
+    _save(tf, directory / "model.ckpt", values, dict.fromkeys(values, ""))
     rows = parameters["part_bytes"] // 4 // 256
     each = rows // _PARTS
     for i in range(_PARTS):

@@ -1,5 +1,6 @@
 //! A file that is read at places.
 
+use crate::buffer::Buffer;
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::fs;
@@ -78,13 +79,10 @@ impl table::Source for File {
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|_| {
-            Error::io(&self.path, io::ErrorKind::OutOfMemory.into(), "memory for a part of it")
-        })?;
-        bytes.resize(len, 0);
-        self.read_into(offset, &mut bytes)?;
-        Ok(bytes.into())
+        let memory = |error| Error::io(&self.path, error, "memory for a part of it");
+        let mut buffer = Buffer::zeroed(len).map_err(memory)?;
+        self.read_into(offset, buffer.as_mut())?;
+        buffer.freeze().map_err(memory)
     }
 }
 

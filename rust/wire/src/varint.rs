@@ -92,7 +92,37 @@ impl<'a> Cursor<'a> {
         if first < 0x80 {
             return Ok(u64::from(first));
         }
-        self.varint_tail(first, 64)
+        match self.within_words() {
+            Some(value) => Ok(value),
+            None => self.varint_tail(first, 64),
+        }
+    }
+
+    /// The varint whose first byte was just read, if as many bytes are there as it can have: without a loop.
+    #[inline]
+    fn within_words(&mut self) -> Option<u64> {
+        let start = self.pos - 1;
+        let bytes: &[u8; 10] = self.bytes.get(start..)?.first_chunk()?;
+        let (low, [ninth, tenth]) = bytes
+            .split_first_chunk::<8>()
+            .and_then(|(low, high)| Some((u64::from_le_bytes(*low), high.first_chunk::<2>()?)))?;
+        let ends = !low & TOPS; // its lowest bit is the top bit of the last byte
+        let own = low & (ends ^ ends.wrapping_sub(1)) & !TOPS;
+        // Groups of 7 bits move together: to 14, to 28, to 56.
+        let pairs = (own & 0x007f_007f_007f_007f) | (own & 0x7f00_7f00_7f00_7f00) >> 1;
+        let fours = (pairs & 0x0000_3fff_0000_3fff) | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+        let value = (fours & 0x0fff_ffff) | (fours & 0x0fff_ffff_0000_0000) >> 4;
+        if ends != 0 {
+            self.pos = start + ends.trailing_zeros() as usize / 8 + 1;
+            return Some(value);
+        }
+        let value = value | u64::from(ninth & 0x7f) << 56;
+        match (ninth, tenth) {
+            (0..0x80, _) => self.pos = start + 9,
+            (_, 0 | 1) => self.pos = start + 10,
+            _ => return None, // too long
+        }
+        Some(if *ninth < 0x80 { value } else { value | u64::from(*tenth) << 63 })
     }
 
     /// A 32-bit varint.
@@ -122,6 +152,16 @@ impl<'a> Cursor<'a> {
         }
         Err(Short::TooLong)
     }
+}
+
+/// The top bits of 8 bytes.
+const TOPS: u64 = 0x8080_8080_8080_8080;
+
+/// How many varints end in `bytes`: their last bytes are those without the top bit.
+pub fn count_varints(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks();
+    let ends = |word: &[u8; 8]| u64::from((!u64::from_le_bytes(*word) & TOPS).count_ones());
+    words.iter().map(ends).sum::<u64>() + rest.iter().filter(|&&byte| byte < 0x80).count() as u64
 }
 
 /// Appends a varint in its shortest form.
@@ -178,6 +218,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn with_more_bytes_behind(value: u64, cut in 0..64, rest: Vec<u8>) {
+            let value = value >> cut;
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, value);
+            let len = bytes.len();
+            bytes.extend_from_slice(&rest);
+            let mut cursor = Cursor::new(&bytes);
+            prop_assert_eq!((cursor.varint64(), cursor.pos()), (Ok(value), len));
+            prop_assert_eq!(
+                count_varints(&bytes),
+                bytes.iter().filter(|&&byte| byte < 0x80).count() as u64
+            );
+            let first = bytes[0];
+            if first >= 0x80 {
+                let mut slow = Cursor::at(&bytes, 1);
+                prop_assert_eq!((slow.varint_tail(first, 64), slow.pos()), (Ok(value), len));
+            }
+        }
+
         #[test]
         fn never_reads_past_its_end(bytes: Vec<u8>, n: usize) {
             let mut cursor = Cursor::new(&bytes);

@@ -42,8 +42,9 @@ pub(crate) const NO_OFFSET: i64 = -1;
 impl V1 {
     /// Opens the files of a V1 checkpoint, all of them: each says itself which tensors it holds.
     pub fn open(prefix: &Path, files: &[PathBuf], options: Options) -> Result<Self> {
-        let shards = files.iter().map(|file| V1Shard::open(file)).collect::<Result<Vec<_>>>()?;
-        let tensors = tensors::merge(&shards)?;
+        let opened = files.iter().map(|file| V1Shard::open(file)).collect::<Result<Vec<_>>>()?;
+        let (shards, listed): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
+        let tensors = tensors::merge(&shards, listed)?;
         Ok(Self { prefix: prefix.to_owned(), options, shards, tensors, listing: OnceBox::new() })
     }
 

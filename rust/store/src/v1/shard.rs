@@ -13,8 +13,6 @@ use tensorbundle_wire::{Fault, shown};
 pub(super) struct V1Shard {
     table: Table<File>,
     producer: i32,
-    /// What it lists; taken when the files are put together.
-    listed: Vec<SavedTensor>,
     /// The block that was read last, if it is small: the next tensor is often in the same. Nobody waits for it:
     /// who finds it locked reads the block again.
     last: Mutex<Option<(usize, Block)>>,
@@ -24,15 +22,14 @@ pub(super) struct V1Shard {
 const SMALL: usize = 1 << 20;
 
 impl V1Shard {
-    /// Reads the footer, the index block and the block with the contents.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Reads the footer, the index block and the block with the contents: also gives what those list.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<SavedTensor>)> {
         let file = File::open(path).map_err(|error| Error::io(path, error, "a V1 checkpoint"))?;
         let table = Table::open(file).map_err(|error: Error| error.in_file(path))?;
-        let mut shard = Self { table, producer: 0, listed: Vec::new(), last: Mutex::new(None) };
+        let mut shard = Self { table, producer: 0, last: Mutex::new(None) };
         let contents = shard.read_contents()?;
         shard.producer = contents.producer;
-        shard.listed = contents.tensors;
-        Ok(shard)
+        Ok((shard, contents.tensors))
     }
 
     fn read_contents(&self) -> Result<Contents> {
@@ -66,10 +63,6 @@ impl V1Shard {
 
     pub(super) fn producer(&self) -> i32 {
         self.producer
-    }
-
-    pub(super) fn listed(&self) -> &[SavedTensor] {
-        &self.listed
     }
 
     /// How many bytes the file has.

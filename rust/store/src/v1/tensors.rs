@@ -5,6 +5,7 @@ use crate::Result;
 use std::cmp::Ordering;
 use tensorbundle_wire::bundle::{Shape, TensorSlice};
 use tensorbundle_wire::dtype::DataType;
+use tensorbundle_wire::v1::SavedTensor;
 use tensorbundle_wire::{Fault, shown};
 
 /// A tensor, and where its slices are.
@@ -21,14 +22,14 @@ pub struct V1Tensor {
 }
 
 /// Puts together what the files list, in the order of names. All files must say the same of a tensor.
-pub(super) fn merge(shards: &[V1Shard]) -> Result<Vec<V1Tensor>> {
-    let mut all: Vec<V1Tensor> = Vec::new();
-    for (i, shard) in shards.iter().enumerate() {
-        all.extend(shard.listed().iter().map(|tensor| V1Tensor {
-            name: tensor.name.clone(),
+pub(super) fn merge(shards: &[V1Shard], listed: Vec<Vec<SavedTensor>>) -> Result<Vec<V1Tensor>> {
+    let mut all: Vec<V1Tensor> = Vec::with_capacity(listed.iter().map(Vec::len).sum());
+    for (i, tensors) in listed.into_iter().enumerate() {
+        all.extend(tensors.into_iter().map(|tensor| V1Tensor {
+            name: tensor.name,
             dtype: tensor.dtype,
-            shape: tensor.shape.clone(),
-            slices: tensor.slices.iter().map(|slice| (slice.clone(), i)).collect(),
+            shape: tensor.shape,
+            slices: tensor.slices.into_iter().map(|slice| (slice, i)).collect(),
         }));
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));

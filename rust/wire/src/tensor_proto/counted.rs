@@ -12,7 +12,7 @@ use super::values::{element_bits, given_items};
 use super::{Field, Form, PART, malformed};
 use crate::dtype::DataType;
 use crate::pb::{Value, fields};
-use crate::varint::Cursor;
+use crate::varint::{Cursor, count_varints};
 use crate::{Fault, Result};
 use bytes::Bytes;
 
@@ -62,10 +62,7 @@ impl<'a> CountedValues<'a> {
             let value = value?;
             let here = match (self.field.form, value) {
                 (Form::Fixed(_) | Form::Octets, Value::Len(list)) => list.len() as u64,
-                // The last bytes of varints are those without the top bit.
-                (Form::Varints, Value::Len(list)) => {
-                    list.iter().filter(|&&byte| byte < 0x80).count() as u64
-                }
+                (Form::Varints, Value::Len(list)) => count_varints(list),
                 (Form::Fixed(unit), _) => unit as u64,
                 _ => 1,
             };

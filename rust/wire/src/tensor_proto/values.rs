@@ -7,7 +7,7 @@ use super::{Elements, Field, Form, Head, PART};
 use crate::dtype::DataType;
 use crate::limits::MAX_FILLED_TENSOR;
 use crate::pb::{Value, packed_varints};
-use crate::varint::Cursor;
+use crate::varint::{Cursor, count_varints};
 use crate::{Fault, Result, with_capacity};
 use bytes::Bytes;
 
@@ -139,7 +139,7 @@ fn given_varints(message: &Bytes, head: &Head<'_>, width: usize, most: usize) ->
     let mut given = 0_usize;
     for value in head.field.values(message) {
         given += match value? {
-            Value::Len(list) => list.iter().filter(|&&byte| byte < 0x80).count(), // their last bytes
+            Value::Len(list) => count_varints(list) as usize,
             _ => 1,
         };
     }
