@@ -92,7 +92,7 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
     rows = []
     for what, chosen, nbytes, target in (
         (
-            f"open and read {_size(parameters['float_bytes'])} of floats in {_FLOAT_TENSORS} tensors",
+            f"open and read {_size(parameters['float_bytes'])} of floats, {len(of_floats)} tensors",
             of_floats,
             parameters["float_bytes"],
             under(parameters["float_bytes"] / _FLOOR, "s"),

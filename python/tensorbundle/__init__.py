@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from ._assets import Asset
 from . import train
+from ._assets import Asset
 from ._checkpoint import Checkpoint, open
 from ._columns import GraphColumns
 from ._directory import CheckpointState, StoredCheckpoint, list_checkpoints, load_state
@@ -47,8 +47,8 @@ __all__ = [
     "AttrPlaceholder",
     "Checkpoint",
     "CheckpointError",
-    "ConcreteFunction",
     "CheckpointState",
+    "ConcreteFunction",
     "CorruptionError",
     "DType",
     "Finding",

@@ -13,8 +13,8 @@
 
 #![forbid(unsafe_code)]
 
-mod fingerprint;
 mod directory;
+mod fingerprint;
 mod locate;
 mod meta_file;
 mod near;
@@ -22,12 +22,12 @@ mod state_file;
 mod v1_files;
 mod variables;
 
+pub use directory::checkpoints_in;
 pub use fingerprint::{index_fingerprint, read_fingerprint};
+pub use locate::{Located, is_checkpoint, locate, named_in};
 pub use meta_file::{
     choose, file_of, meta_beside, open_meta_graph, open_saved_model, parse_meta_graph,
 };
-pub use directory::checkpoints_in;
-pub use locate::{Located, is_checkpoint, locate, named_in};
 pub use near::near_names;
 pub use state_file::{StateFile, read_state_file};
 pub use v1_files::V1Files;

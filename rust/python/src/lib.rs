@@ -18,9 +18,9 @@ mod _native {
     #[pymodule_export]
     use super::buffer::TensorBuffer;
     #[pymodule_export]
-    use super::dtypes::dtype_of;
-    #[pymodule_export]
     use super::directory::{is_checkpoint, named_in, read_state, scan_directory};
+    #[pymodule_export]
+    use super::dtypes::dtype_of;
     #[pymodule_export]
     use super::graph::{
         AttrPlaceholder, Function, FunctionRef, Graph, MetaGraphReader, Operation,
