@@ -148,3 +148,11 @@ def test_variables_of_a_session_bundle() -> None:
     with tb.open(f"{CORPUS}/tensorflow--export") as ckpt:
         assert ckpt.variables["a"].numpy() == 0.5
         assert ckpt.variables["b"].numpy() == 2.0
+
+
+def test_a_saved_model_with_v1_variables() -> None:
+    with tb.load_saved_model(f"{CORPUS}/tensorflow--half_plus_two_sharded") as model:
+        assert model.checkpoint is not None
+        assert model.checkpoint.format == "V1"
+        assert model.variables["a"].numpy() == 0.5
+        assert model.variables["b"].numpy() == 2.0

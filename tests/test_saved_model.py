@@ -295,8 +295,6 @@ def shown_by_tensorflow(folder: Path) -> str:
 
 
 def test_all_that_saved_model_cli_shows(tf: Any, folder: Path) -> None:
-    if folder.name == "tensorflow--chunked_model":
-        pytest.skip("it does not read chunks")
     text = shown_by_tensorflow(folder)
     result = cli("info", folder, "--json")
     assert result.code == 0

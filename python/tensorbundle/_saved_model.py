@@ -281,9 +281,7 @@ class SavedModel:
             except (FileNotFoundError, NotADirectoryError):
                 return None
             prefix = os.path.join(folder, "variables")
-            # Not a checkpoint that lies beside the graphs by chance.
-            path = prefix if os.path.lexists(f"{prefix}.index") else self.directory
-            self._checkpoint = open_checkpoint(path, mmap=self._mmap, verify=self._verify)
+            self._checkpoint = open_checkpoint(prefix, mmap=self._mmap, verify=self._verify)
         return self._checkpoint
 
     @property
