@@ -9,6 +9,7 @@
 //! meta_file    the file with a checkpoint's graph
 //! fingerprint  what `fingerprint.pb` says, and whether it is of this checkpoint
 //! near         names that are close to one that is not there
+//! object_graph the objects of a checkpoint of TensorFlow 2, by path
 //! ```
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ mod fingerprint;
 mod locate;
 mod meta_file;
 mod near;
+mod object_graph;
 mod state_file;
 mod v1_files;
 mod variables;
@@ -29,6 +31,10 @@ pub use meta_file::{
     choose, file_of, meta_beside, open_meta_graph, open_saved_model, parse_meta_graph,
 };
 pub use near::near_names;
+pub use object_graph::{
+    Attribute, Child, Keeps, Miss, ObjectGraph, PART as OBJECT_GRAPH_PART, Saver, Slot, State, Way,
+    open_object_graph, unescaped,
+};
 pub use state_file::{StateFile, read_state_file};
 pub use v1_files::V1Files;
-pub use variables::{Finding, Join, KeyFrom, Kind, Misfit, Variable, join, object_graph};
+pub use variables::{Finding, Join, KeyFrom, Kind, Misfit, Variable, join};

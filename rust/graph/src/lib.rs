@@ -56,7 +56,7 @@ pub use link::{Link, Links};
 pub use meta_graph::{File, MetaGraph};
 pub use names::Named;
 pub use node::Node;
-pub use objects::{ObjectVariable, children};
+pub use objects::ObjectVariable;
 pub use ports::{MAX_PORTS, Ports};
 pub use scopes::Scope;
 pub use signature::{Kind, OutputArg};

@@ -83,8 +83,8 @@ impl MetaGraph {
     }
 }
 
-/// The children of an object, of a SavedObject and of a TrackableObject alike: name and number of each.
-pub fn children(object: Bytes) -> Result<Vec<(Bytes, u32)>, Malformed> {
+/// The children of a SavedObject: name and number of each.
+fn children(object: Bytes) -> Result<Vec<(Bytes, u32)>, Malformed> {
     let mut found = Vec::new();
     let mut all = fields(&object);
     while let Some(field) = all.next_field()? {

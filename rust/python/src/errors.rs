@@ -26,13 +26,21 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
     made.unwrap_or_else(|failed| failed)
 }
 
-/// `TensorNotFoundError`, with names that are near.
-pub(crate) fn not_found(prefix: &Path, wanted: &Bound<'_, PyString>, near: &[&[u8]]) -> PyErr {
+/// `TensorNotFoundError`, with names that are near, or a sentence that says more.
+pub(crate) fn not_found(
+    prefix: &Path,
+    wanted: &Bound<'_, PyString>,
+    sentence: Option<&str>,
+    near: &[&[u8]],
+) -> PyErr {
     let py = wanted.py();
     let make = || -> PyResult<PyErr> {
         let near = PyTuple::new(py, near.iter().map(|name| Name(name)))?;
         let mut text = format!("no tensor {} in {}", short_repr(wanted)?, prefix.display());
-        text.push_str(&did_you_mean(&near)?);
+        match sentence {
+            Some(sentence) => text.push_str(&format!(": {sentence}")),
+            None => text.push_str(&did_you_mean(&near)?),
+        }
         let error = TensorNotFoundError::new_err(text);
         let value = error.value(py);
         value.setattr("tensor", wanted)?;

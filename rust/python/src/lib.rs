@@ -8,6 +8,7 @@ mod graph;
 mod info;
 mod message;
 mod names;
+mod objects;
 mod reader;
 mod rows;
 mod variables;
@@ -31,6 +32,8 @@ mod _native {
     use super::info::{SliceInfo, TensorInfo};
     #[pymodule_export]
     use super::message::Message;
+    #[pymodule_export]
+    use super::objects::ObjectGraphReader;
     #[pymodule_export]
     use super::reader::Reader;
     #[pymodule_export]

@@ -3,6 +3,7 @@
 use crate::buffer::TensorBuffer;
 use crate::info::{self, Shared, TensorInfo};
 use crate::names::{self, Name};
+use crate::objects::{ObjectGraphReader, Objects};
 use crate::{dtypes, errors, rows};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -10,8 +11,8 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tensorbundle_checkpoint::{locate, meta_beside, near_names, object_graph};
-use tensorbundle_store::{Format, Listing, Options, Place, ReadOptions, Tensors, Value};
+use tensorbundle_checkpoint::{locate, meta_beside, near_names};
+use tensorbundle_store::{Error, Format, Listing, Options, Place, ReadOptions, Tensors, Value};
 use tensorbundle_wire::bundle::ByteOrder;
 
 /// An open checkpoint.
@@ -20,6 +21,8 @@ pub(crate) struct Reader {
     tensors: Arc<Tensors>,
     /// All names, once they were asked for.
     names: PyOnceLock<Py<PyTuple>>,
+    /// Its objects, once a name was no tensor's, or they were asked for.
+    objects: PyOnceLock<Option<Arc<Objects>>>,
 }
 
 /// Elements, their NumPy type, their shape and the step to take through the rows.
@@ -34,6 +37,26 @@ impl Reader {
         found.map_err(|error| errors::to_python(name.py(), error))
     }
 
+    /// A tensor by its own name, else by what its object is called; the exception if there is none.
+    fn locate(&self, name: &Bound<'_, PyString>) -> PyResult<Place<'_>> {
+        if let Some(found) = self.find(name)? {
+            return Ok(found);
+        }
+        let py = name.py();
+        let Some(objects) = self.objects(py)? else {
+            return Err(self.not_found(name));
+        };
+        let bytes = names::from_python(name)?.unwrap_or_default();
+        match objects.resolve(py, &bytes)? {
+            Ok(key) => {
+                let found = py.detach(|| self.tensors.find(&key));
+                let found = found.map_err(|error| errors::to_python(py, error))?;
+                found.ok_or_else(|| self.not_found(name))
+            }
+            Err(miss) => Err(objects.missing(name, miss)),
+        }
+    }
+
     fn listing(&self, py: Python<'_>) -> PyResult<&Arc<Listing>> {
         py.detach(|| self.tensors.listing()).map_err(|error| errors::to_python(py, error))
     }
@@ -43,9 +66,14 @@ impl Reader {
         Ok(self.listing(py)?.clone())
     }
 
-    /// The graph of its objects, if it is a checkpoint of objects.
-    pub(crate) fn object_graph(&self, py: Python<'_>) -> PyResult<Option<bytes::Bytes>> {
-        py.detach(|| object_graph(&self.tensors)).map_err(|error| errors::to_python(py, error))
+    /// Its objects; `None` if it is a checkpoint of names.
+    pub(crate) fn load_objects(&self, py: Python<'_>) -> Result<Option<&Arc<Objects>>, Error> {
+        let open = || py.detach(|| Objects::open(&self.tensors));
+        Ok(self.objects.get_or_try_init(py, open)?.as_ref())
+    }
+
+    fn objects(&self, py: Python<'_>) -> PyResult<Option<&Arc<Objects>>> {
+        self.load_objects(py).map_err(|error| errors::to_python(py, error))
     }
 
     fn not_found(&self, name: &Bound<'_, PyString>) -> PyErr {
@@ -54,7 +82,7 @@ impl Reader {
             let listing = self.tensors.listing().ok()?;
             Some(near_names(&wanted, listing.names()))
         });
-        errors::not_found(self.tensors.prefix(), name, &near.unwrap_or_default())
+        errors::not_found(self.tensors.prefix(), name, None, &near.unwrap_or_default())
     }
 }
 
@@ -71,7 +99,11 @@ impl Reader {
     ) -> PyResult<Self> {
         let open = || locate(&path, follow)?.open(Options { mmap, verify });
         let tensors = py.detach(open).map_err(|error| errors::to_python(py, error))?;
-        Ok(Self { tensors: Arc::new(tensors), names: PyOnceLock::new() })
+        Ok(Self {
+            tensors: Arc::new(tensors),
+            names: PyOnceLock::new(),
+            objects: PyOnceLock::new(),
+        })
     }
 
     #[getter]
@@ -168,21 +200,40 @@ impl Reader {
     }
 
     fn contains(&self, name: &Bound<'_, PyString>) -> PyResult<bool> {
-        Ok(self.find(name)?.is_some())
+        if self.find(name)?.is_some() {
+            return Ok(true);
+        }
+        let Some(objects) = self.objects(name.py())? else {
+            return Ok(false);
+        };
+        let bytes = names::from_python(name)?.unwrap_or_default();
+        Ok(objects.resolve(name.py(), &bytes)?.is_ok())
     }
 
     fn info(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<TensorInfo> {
-        let info = match names::from_python(name)? {
-            Some(bytes) => py.detach(|| self.tensors.info(&bytes)),
-            None => Ok(None),
+        let info = |name: &[u8]| {
+            let info = py.detach(|| self.tensors.info(name));
+            info.map_err(|error| errors::to_python(py, error))
         };
-        let info = info.map_err(|error| errors::to_python(py, error))?;
-        let info = info.ok_or_else(|| self.not_found(name))?;
+        let own = match names::from_python(name)? {
+            Some(bytes) => info(&bytes)?,
+            None => None,
+        };
+        let info = match own {
+            Some(own) => own,
+            None => info(self.locate(name)?.name())?.ok_or_else(|| self.not_found(name))?,
+        };
         Ok(TensorInfo::only(Shared::new(&self.tensors, Arc::new(info))))
     }
 
     fn infos<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         info::all(py, &Shared::new(&self.tensors, self.listing(py)?.clone()))
+    }
+
+    /// The graph of its objects; `None` if it is a checkpoint of names.
+    #[getter]
+    fn object_graph(&self, py: Python<'_>) -> PyResult<Option<ObjectGraphReader>> {
+        Ok(self.objects(py)?.cloned().map(ObjectGraphReader))
     }
 
     /// A tensor's elements: a buffer, or a list of bytes for strings and variants.
@@ -194,7 +245,7 @@ impl Reader {
         aligned: bool,
         verify: Option<bool>,
     ) -> PyResult<Elements<'py>> {
-        let found = self.find(name)?.ok_or_else(|| self.not_found(name))?;
+        let found = self.locate(name)?;
         let rows = match (rows, found.shape().dims().first()) {
             (Some(rows), Some(&len)) => Some(rows::resolve(rows, len)?),
             // The core says what is wrong with rows of a scalar.

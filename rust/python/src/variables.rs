@@ -35,12 +35,14 @@ pub(crate) fn join<'py>(
 ) -> PyResult<Joined<'py>> {
     let listing = checkpoint.map(|reader| reader.shared_listing(py)).transpose()?;
     let meta = graph.map(|graph| &graph.shared.meta);
-    // Only a graph of objects can be held against the checkpoint's.
-    let objects = match (checkpoint, meta) {
-        (Some(reader), Some(_)) => reader.object_graph(py)?,
-        _ => None,
+    let objects = match checkpoint.map(|reader| reader.load_objects(py)) {
+        None => None,
+        Some(Ok(objects)) => objects.map(|objects| Ok(&objects.graph)),
+        // Without a graph, names tell nearly as much; with one, what is no graph of objects is one more finding.
+        Some(Err(error)) if meta.is_none() || is_no_graph(&error) => Some(Err(error.to_string())),
+        Some(Err(error)) => return Err(errors::to_python(py, error)),
     };
-    let joined = py.detach(|| core::join(meta, listing.as_deref(), objects.as_ref()));
+    let joined = py.detach(|| core::join(meta, listing.as_deref(), objects));
     let joined = joined.map_err(|fault| {
         let path = graph.and_then(|graph| graph.shared.path.as_deref());
         let error = match path {
@@ -63,6 +65,10 @@ pub(crate) fn join<'py>(
     let rows = 0..join.variables.len();
     let rows = PyList::new(py, rows.map(|i| VariableRow { join: join.clone(), i, part: None }))?;
     Ok((rows, findings))
+}
+
+fn is_no_graph(error: &Error) -> bool {
+    matches!(error, Error::Fault { fault, .. } if fault.part() == core::OBJECT_GRAPH_PART)
 }
 
 impl PartialEq for VariableRow {
@@ -165,6 +171,11 @@ impl VariableRow {
     #[getter]
     fn slot<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
         self.text(py, |variable| variable.owner.map(|_| &variable.slot))
+    }
+
+    #[getter]
+    fn full_name<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.text(py, |variable| Some(&variable.full_name).filter(|name| !name.is_empty()))
     }
 
     #[getter]

@@ -35,6 +35,14 @@ pub enum Place<'a> {
 }
 
 impl Place<'_> {
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        match self {
+            Self::V2(found) => &found.name,
+            Self::V1(tensor) => &tensor.name,
+        }
+    }
+
     /// Its shape.
     pub fn shape(&self) -> &Shape {
         match self {
@@ -123,6 +131,15 @@ impl Tensors {
             Self::V2(bundle) => bundle.find(name)?.map(Place::V2),
             Self::V1(v1) => v1.find(name).map(Place::V1),
         })
+    }
+
+    /// The file that holds a tensor that was found here, or its first slice.
+    pub fn file_of(&self, place: &Place<'_>) -> PathBuf {
+        let shard = match place {
+            Place::V2(found) => u32::try_from(found.entry.shard).ok(),
+            Place::V1(tensor) => tensor.slices.first().and_then(|(_, i)| u32::try_from(*i).ok()),
+        };
+        self.shard_path(shard.unwrap_or_default())
     }
 
     /// Reads a tensor that was found here.

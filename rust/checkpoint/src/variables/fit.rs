@@ -1,7 +1,7 @@
 //! What does not fit: variables without a tensor, tensors without a variable, types and shapes that disagree.
 
-use super::objects::OBJECT_GRAPH;
 use super::{Kind, Variable};
+use crate::object_graph::OBJECT_GRAPH;
 use bytes::Bytes;
 use std::collections::HashSet;
 use tensorbundle_graph::Links;

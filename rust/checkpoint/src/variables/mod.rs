@@ -5,6 +5,7 @@
 //! keys     which tensor a variable is restored from
 //! objects  what the objects of a SavedModel say
 //! owners   slots and averages, and whose they are
+//! tracked  what the objects of a checkpoint without a graph say
 //! fit      what does not fit
 //! ```
 
@@ -13,11 +14,12 @@ mod keys;
 mod naming;
 mod objects;
 mod owners;
+mod tracked;
 
 pub use fit::{Finding, Misfit};
 pub use naming::Kind;
-pub use objects::object_graph;
 
+use crate::object_graph::{OBJECT_GRAPH, ObjectGraph};
 use bytes::Bytes;
 use std::collections::HashMap;
 use tensorbundle_graph::{MetaGraph, PartialShape, VariableDef};
@@ -60,6 +62,8 @@ pub struct Variable {
     pub owner: Option<usize>,
     /// What it is called there.
     pub slot: Bytes,
+    /// What TensorFlow 1 would call it, if it is an object of a checkpoint without a graph.
+    pub full_name: Bytes,
     /// The node of the variable that an optimizer's op trains with it, and what the op calls it.
     slot_of: Option<(u32, Bytes)>,
     /// The parts of a partitioned variable.
@@ -105,19 +109,28 @@ pub struct Join {
     pub findings: Vec<Finding>,
 }
 
-/// Joins a graph and a checkpoint: its listing, and the graph of its objects, if it has one.
+/// Joins a graph and a checkpoint: its listing, and the graph of its objects, if it has one, or why that could not
+/// be read.
 pub fn join(
     graph: Option<&MetaGraph>,
     listing: Option<&Listing>,
-    objects: Option<&Bytes>,
+    objects: Option<Result<&ObjectGraph, String>>,
 ) -> Result<Join> {
+    let (objects, unread) = match objects {
+        Some(Err(why)) => (None, Some(Finding::unread(why))),
+        objects => (objects.and_then(Result::ok), None),
+    };
+    let mut findings: Vec<_> = unread.into_iter().collect();
     let Some(graph) = graph else {
         let mut variables = listing.map(of_tensors).unwrap_or_default();
+        if let (Some(objects), Some(listing)) = (objects, listing) {
+            tracked::apply(objects, listing, &mut variables);
+        }
         owners::by_name(&mut variables);
-        return Ok(Join { variables, findings: Vec::new() });
+        return Ok(Join { variables, findings });
     };
     let said = graph.variables()?;
-    let mut findings: Vec<_> = said.faults.iter().map(Finding::unread).collect();
+    findings.extend(said.faults.iter().map(Finding::unread));
     let mut variables: Vec<_> = said.list.into_iter().map(of_graph).collect();
     let links = keys::find(graph, &mut variables, listing, &mut findings);
     if let Some(tracked) = objects {
@@ -151,7 +164,7 @@ fn of_tensors(listing: &Listing) -> Vec<Variable> {
             ..Variable::new()
         })
     });
-    variables.filter(|variable| &variable.name[..] != objects::OBJECT_GRAPH).collect()
+    variables.filter(|variable| &variable.name[..] != OBJECT_GRAPH).collect()
 }
 
 fn of_graph(variable: tensorbundle_graph::Variable) -> Variable {
@@ -235,6 +248,7 @@ impl Variable {
             stored: false,
             owner: None,
             slot: Bytes::new(),
+            full_name: Bytes::new(),
             slot_of: None,
             parts: Vec::new(),
             place: None,

@@ -8,6 +8,8 @@
 //! w/.OPTIMIZER_SLOT/opt/m                         a slot of w, in a checkpoint of objects
 //! ```
 
+use crate::object_graph::{VALUE, unescaped};
+
 /// What a variable is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -202,8 +204,6 @@ fn is_listed(scope: Option<&[u8]>) -> bool {
 }
 
 const ATTRIBUTES: &[u8] = b"/.ATTRIBUTES/";
-const VALUE: &[u8] = b"VARIABLE_VALUE";
-
 /// The path of the variable whose value a key of a checkpoint of objects is, its escapes undone.
 ///
 /// `None`: something else of an object. A key that is not of this form is a name of its own.
@@ -215,23 +215,7 @@ pub(crate) fn object_path(key: &[u8]) -> Option<Vec<u8>> {
     if attribute != VALUE {
         return None;
     }
-    // ".." is a dot and ".S" a slash in a name; a marker begins with a single dot.
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path.iter().copied().peekable();
-    while let Some(byte) = rest.next() {
-        match (byte, rest.peek()) {
-            (b'.', Some(b'.')) => {
-                rest.next();
-                out.push(b'.');
-            }
-            (b'.', Some(b'S')) => {
-                rest.next();
-                out.push(b'/');
-            }
-            _ => out.push(byte),
-        }
-    }
-    Some(out)
+    Some(unescaped(path))
 }
 
 #[cfg(test)]

@@ -10,34 +10,18 @@
 use super::Variable;
 use super::naming::{self, Kind};
 use super::{Finding, KeyFrom, Misfit};
+use crate::object_graph::ObjectGraph;
 use bytes::Bytes;
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
-use tensorbundle_graph::{MetaGraph, ObjectVariable, children};
-use tensorbundle_store::{Listing, ReadOptions, Result, Tensors, Value as Stored};
-use tensorbundle_wire::pb::{Malformed, Value, fields};
-use tensorbundle_wire::{Fault, Result as Wire};
-
-/// The tensor that holds the graph of objects in a checkpoint of TensorFlow 2.
-pub(crate) const OBJECT_GRAPH: &[u8] = b"_CHECKPOINTABLE_OBJECT_GRAPH";
+use tensorbundle_graph::{MetaGraph, ObjectVariable};
+use tensorbundle_store::Listing;
+use tensorbundle_wire::Result as Wire;
 
 /// Objects on the way to one. Real ones are fewer than ten.
 const MAX_DEPTH: usize = 100;
 
 /// Bytes of a child's name. Real ones are attributes of Python objects.
 const MAX_NAME: usize = 1024;
-
-/// The graph of objects in a checkpoint, a serialized TrackableObjectGraph; `None` if it has none.
-pub fn object_graph(tensors: &Tensors) -> Result<Option<Bytes>> {
-    let Some(found) = tensors.find(OBJECT_GRAPH)? else {
-        return Ok(None);
-    };
-    let tensor = tensors.read(&found, &ReadOptions::default())?;
-    Ok(match tensor.value {
-        Stored::List(list) => list.into_iter().next(),
-        Stored::Raw(_) => None,
-    })
-}
 
 /// Where an object of the SavedModel has its value, and what the names that lead to it say it is for.
 struct Place {
@@ -48,7 +32,7 @@ struct Place {
 /// Gives the variables what their objects say. Copies of a variable that only the file itself uses go.
 pub(super) fn apply(
     graph: &MetaGraph,
-    tracked: &Bytes,
+    tracked: &ObjectGraph,
     objects: &[ObjectVariable],
     listing: Option<&Listing>,
     variables: &mut Vec<Variable>,
@@ -118,49 +102,26 @@ fn kind_of(path: &[u8]) -> Kind {
 }
 
 /// The places of the objects of the SavedModel, along the shortest ways from the root.
-fn places(graph: &MetaGraph, tracked: &Bytes) -> Wire<HashMap<u32, Place>> {
-    let bad = |why: Malformed| Fault::corrupt("object graph of the checkpoint", why.to_string());
+fn places(graph: &MetaGraph, tracked: &ObjectGraph) -> Wire<HashMap<u32, Place>> {
     let saved = graph.object_children()?;
-    let mut nodes = Vec::new();
-    for field in fields(tracked) {
-        if let (1, Value::Len(node)) = field.map_err(bad)? {
-            nodes.push(tracked.slice_ref(node));
-        }
-    }
     let mut found = HashMap::new();
     // For each object that was come to: from which one, by which name, after how many.
     let mut from: HashMap<u32, (u32, Bytes, usize)> = HashMap::from([(0, (0, Bytes::new(), 0))]);
-    let mut known: HashMap<u32, HashMap<Bytes, u32>> = HashMap::new();
-    let mut keys: HashMap<u32, Option<Bytes>> = HashMap::new();
     let mut waiting = VecDeque::from([(0_u32, 0_u32)]);
     while let Some((here, there)) = waiting.pop_front() {
-        let (Some(ours), Some(node)) = (saved.get(here as usize), nodes.get(there as usize)) else {
+        let Some(ours) = saved.get(here as usize).filter(|_| tracked.has(there)) else {
             continue;
         };
         let depth = from.get(&here).map_or(0, |(.., depth)| *depth);
-        let key = match keys.get(&there) {
-            Some(key) => key.clone(),
-            None => {
-                let key = value_key(node).map_err(bad)?;
-                keys.insert(there, key.clone());
-                key
-            }
-        };
-        if let Some(key) = key {
+        if let Some(key) = tracked.value_key(there) {
+            let key = tracked.bytes().slice_ref(key);
             found.insert(here, Place { key, kind: kind_of(&path_to(&from, here)) });
         }
         if depth >= MAX_DEPTH {
             continue;
         }
-        // Several of ours may be one of theirs.
-        let theirs = match known.entry(there) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                place.insert(children(node.clone()).map_err(bad)?.into_iter().collect())
-            }
-        };
         for (name, child) in ours.iter().filter(|(name, _)| name.len() <= MAX_NAME) {
-            if let Some(&other) = theirs.get(name)
+            if let Some(other) = tracked.child(there, name)
                 && !from.contains_key(child)
             {
                 from.insert(*child, (here, name.clone(), depth + 1));
@@ -183,33 +144,9 @@ fn path_to(from: &HashMap<u32, (u32, Bytes, usize)>, object: u32) -> Vec<u8> {
     names.iter().map(|name| &name[..]).collect::<Vec<_>>().join(&b'/')
 }
 
-/// The key of an object's value, by its TrackableObject.
-fn value_key(node: &Bytes) -> Result<Option<Bytes>, Malformed> {
-    const ATTRIBUTES: u32 = 2;
-    let mut all = fields(node);
-    while let Some(field) = all.next_field()? {
-        let (ATTRIBUTES, Value::Len(attribute)) = field else {
-            continue;
-        };
-        let (mut name, mut key) = (&[][..], &[][..]);
-        let mut parts = fields(attribute);
-        while let Some(part) = parts.next_field()? {
-            match part {
-                (1, Value::Len(bytes)) => name = bytes,
-                (3, Value::Len(bytes)) => key = bytes,
-                _ => {}
-            }
-        }
-        if name == b"VARIABLE_VALUE" {
-            return Ok(Some(node.slice_ref(key)));
-        }
-    }
-    Ok(None)
-}
-
 impl Finding {
     /// A part of the graph that could not be read.
-    pub(super) fn unread(fault: &Fault) -> Self {
-        Self { misfit: Misfit::Unread, variable: None, key: None, text: fault.to_string() }
+    pub(super) fn unread(why: impl ToString) -> Self {
+        Self { misfit: Misfit::Unread, variable: None, key: None, text: why.to_string() }
     }
 }
