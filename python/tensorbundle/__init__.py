@@ -33,6 +33,7 @@ from ._native import (
 from ._saved_model import SavedModel, load_saved_model
 from ._saved_objects import ConcreteFunction, SavedObject, SavedObjects
 from ._signatures import Signature, SignatureTensor
+from ._object_graph import ObjectAttribute, ObjectGraph, SlotVariable, TrackedObject
 from ._variables import Finding, Variable, Variables
 from .errors import (
     CheckpointError,
@@ -60,6 +61,8 @@ __all__ = [
     "Message",
     "MetaGraph",
     "NotInGraphError",
+    "ObjectAttribute",
+    "ObjectGraph",
     "Operation",
     "SavedModel",
     "SavedObject",
@@ -69,9 +72,11 @@ __all__ = [
     "SignatureTensor",
     "SliceInfo",
     "StoredCheckpoint",
+    "SlotVariable",
     "Tensor",
     "TensorInfo",
     "TensorNotFoundError",
+    "TrackedObject",
     "UnsupportedError",
     "Variable",
     "Variables",

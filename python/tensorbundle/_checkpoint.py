@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ._meta_graph import MetaGraph
     from ._native import TensorInfo
+    from ._object_graph import ObjectGraph
     from ._variables import Joined, Variables
 
 
@@ -71,6 +72,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
     Made by :func:`tensorbundle.open`. Safe to share between threads and across ``fork``; pickles as
     its path and options. Arrays outlive it.
 
+    In a checkpoint of objects (TensorFlow 2) a name that no tensor has may also be the path of an
+    object, or a variable's full name: see :meth:`ObjectGraph.resolve`. Iteration and ``len`` are
+    by the tensors' own names.
+
     Names that are not UTF-8 hold lone surrogates (``surrogateescape``), as file names do.
     """
 
@@ -120,7 +125,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return len(self._open)
 
     def __contains__(self, name: object, /) -> bool:
-        """Is there a tensor ``name``? Touches one block of the index; if not, all."""
+        """Is there a tensor ``name``, or an object that it means?
+
+        Touches one block of the index; if not there, all, and then the object graph.
+        """
         return isinstance(name, str) and self._open.contains(name)
 
     if not TYPE_CHECKING:  # Mapping has the types; its own would look for near names on each miss
@@ -152,7 +160,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         bfloat16 of a big-endian checkpoint (other types of it come with a byte-swapped dtype).
 
         Args:
-            name: the tensor's name.
+            name: the tensor's name; or, of a checkpoint of objects, an object's path or full name.
             rows: indices of the first dimension, like ``array[rows]``. Only the bytes, and of a
                 partitioned tensor only the slices, that hold them are read.
             aligned: copy if the view would not be aligned.
@@ -166,7 +174,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             ``VariantTensorDataProto``. Call ``.copy()`` for an array to write to.
 
         Raises:
-            TensorNotFoundError: no such tensor; ``near`` holds names that are close.
+            TensorNotFoundError: no such tensor; ``near`` holds names that are close. Or the name
+                of an object leads to several.
             CorruptionError: entry, slices, shard or, where checked, checksum are not right.
             UnsupportedError: a type whose values cannot be read (resources, unknown types).
             OSError: a shard is missing or cannot be read.
@@ -258,8 +267,26 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return self._meta_graph
 
     @property
+    def object_graph(self) -> ObjectGraph | None:
+        """The objects it was made of, parsed when first asked for; ``None`` if it has only names.
+
+        Raises:
+            CorruptionError: the graph is damaged.
+            OSError: its shard is missing or cannot be read.
+
+        Source: FORMAT 8.
+        """
+        nodes = self._open.object_graph
+        if nodes is None:
+            return None
+        from ._object_graph import ObjectGraph
+
+        return ObjectGraph(self, nodes)
+
+    @property
     def variables(self) -> Variables:
-        """Its variables, by the graph beside it, else by its tensors' names (FORMAT 7.5, 7.6).
+        """Its variables, by the graph beside it, else by its objects, else by its tensors' names
+        (FORMAT 7.5, 7.6, 8).
 
         Goes over the whole index and the whole graph once. No data is touched. To join it with
         another

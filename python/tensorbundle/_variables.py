@@ -71,6 +71,14 @@ class Variable:
         return self._row.name or ""
 
     @property
+    def full_name(self) -> str | None:
+        """Of a checkpoint of objects without a graph: its name as TensorFlow 1 would call it.
+
+        Others may have it too. ``None`` where nothing says.
+        """
+        return self._row.full_name
+
+    @property
     def dtype(self) -> DType | None:
         """The type of its elements; ``None`` where nothing says."""
         return self._row.dtype

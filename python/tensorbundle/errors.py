@@ -48,7 +48,7 @@ class TensorNotFoundError(CheckpointError, KeyError):
 
 
 class NotInGraphError(CheckpointError, KeyError):
-    """No such operation or tensor in a graph.
+    """No such operation or tensor in a graph, or no such object in a graph of objects.
 
     ``name`` is what was asked for, ``near`` what is close.
     """

@@ -7,10 +7,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PyString, PyTuple};
 use std::collections::HashMap;
-use std::path::Path;
+use std::ffi::OsString;
 use std::sync::Arc;
 use tensorbundle_checkpoint::{
-    Miss, OBJECT_GRAPH_PART, ObjectGraph, State, near_names, open_object_graph, unescaped,
+    Miss, OBJECT_GRAPH_PART, ObjectGraph, State, Way, near_names, open_object_graph, unescaped,
 };
 use tensorbundle_store::{Error, Listing, Tensors};
 use tensorbundle_wire::Fault;
@@ -119,7 +119,7 @@ impl ObjectGraphReader {
     fn none(&self, py: Python<'_>, wanted: &Bound<'_, PyString>, what: &str) -> PyErr {
         let said = || -> PyResult<String> {
             let wanted = errors::short_repr(wanted)?;
-            Ok(format!("no object {what} {wanted} in {}", self.0.bundle.prefix().display()))
+            Ok(format!("no object {what} {wanted} in {}", self.0.tensors.prefix().display()))
         };
         let name = wanted.to_string_lossy();
         let near = py.detach(|| match what {
@@ -168,8 +168,8 @@ impl ObjectGraphReader {
 
     /// The checkpoint it is of.
     #[getter]
-    fn prefix(&self) -> &Path {
-        self.0.bundle.prefix()
+    fn prefix(&self) -> OsString {
+        self.0.tensors.prefix().into()
     }
 
     /// The TrackableObjectGraph.
@@ -191,13 +191,19 @@ impl ObjectGraphReader {
         if let Some(what) = self.graph().twice_said(node) {
             return Err(self.corrupt(py, what));
         }
-        self.edges(py, node)
+        let children = self.graph().children(node);
+        children.map(|child| Ok((Name(child.name).into_pyobject(py)?, child.node))).collect()
     }
 
-    /// The children of a node as they are recorded: those that lead nowhere are left out.
-    fn edges<'py>(&self, py: Python<'py>, node: u32) -> PyResult<Named<'py>> {
-        let children = self.graph().children(node).filter(|child| self.graph().has(child.node));
-        children.map(|child| Ok((Name(child.name).into_pyobject(py)?, child.node))).collect()
+    /// The children of a node as they are recorded, without those that lead nowhere: name, node, and whether this
+    /// is the first way to it.
+    fn edges<'py>(&self, py: Python<'py>, node: u32) -> PyResult<Vec<(Text<'py>, u32, bool)>> {
+        let edge = |(edge, child): (u32, tensorbundle_checkpoint::Child<'_>)| {
+            let first = self.graph().way(child.node) == Way::Child { parent: node, edge };
+            Ok((Name(child.name).into_pyobject(py)?, child.node, first))
+        };
+        let edges = self.graph().edges(node).filter(|(_, child)| self.graph().has(child.node));
+        edges.map(edge).collect()
     }
 
     /// The attributes of a node.

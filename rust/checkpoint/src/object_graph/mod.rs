@@ -255,7 +255,12 @@ impl ObjectGraph {
 
     /// The children of a node, as they are recorded.
     pub fn children(&self, node: u32) -> impl Iterator<Item = Child<'_>> {
-        range(&self.first_edge, node).filter_map(|i| self.edge(i))
+        self.edges(node).map(|(_, child)| child)
+    }
+
+    /// The children of a node, each with the number of its edge.
+    pub fn edges(&self, node: u32) -> impl Iterator<Item = (u32, Child<'_>)> {
+        range(&self.first_edge, node).filter_map(|i| Some((i, self.edge(i)?)))
     }
 
     /// The child of this name that is a node; the first of several.
