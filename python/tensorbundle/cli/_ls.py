@@ -27,8 +27,8 @@ A PATTERN is a glob over the whole name, in which * also crosses "/"; after "re:
 it is a regular expression found anywhere in the name. With several --match a
 tensor is listed that any of them matches; if there is none, the exit code is 1.
 
-Of a directory with several checkpoints, those are listed; --match, --sort and
---tree ask for the tensors of the latest one.
+Of a directory with several checkpoints, those are listed; --match, --sort,
+--tree and --objects ask for the tensors of the latest one.
 """
 
 SORTS = """\
@@ -46,6 +46,7 @@ def add_parser(commands: _text.Commands) -> None:
             "ls run/model.ckpt-1000",
             "ls run --match '*/kernel' --sort size",
             "ls run --tree --depth 2",
+            "ls run --objects --depth 3",
             "ls run --json | jq '.tensors[].name'",
         ),
         formatter_class=_text.help_formatter,
@@ -56,7 +57,9 @@ def add_parser(commands: _text.Commands) -> None:
     add("-m", "--match", metavar="PATTERN", action="append", help="only these names")
     add("-s", "--sort", choices=("name", "size", "offset"), help=SORTS)
     add("-t", "--tree", action="store_true", help='by scope ("/"), with subtotals')
-    levels = "with --tree: only N levels of scopes"
+    objects = "the objects that a TensorFlow 2 checkpoint was made of, with their tensors"
+    add("-o", "--objects", action="store_true", help=objects)
+    levels = "with --tree, --objects: only N levels"
     add("-d", "--depth", metavar="N", type=_patterns.depth, help=levels)
     add("-b", "--bytes", action="store_true", help="sizes to the byte instead of KiB, MiB, …")
     add("--json", action="store_true", help="one JSON document, with all that is known")
@@ -64,10 +67,17 @@ def add_parser(commands: _text.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.depth is not None and not args.tree:
+    if args.depth is not None and not (args.tree or args.objects):
         raise _text.CommandError("--depth goes with --tree")
+    if args.objects and (args.tree or args.sort):
+        raise _text.CommandError("--objects has an order of its own, without --tree and --sort")
     if args.tree and args.sort == "offset":
         raise _text.CommandError("--tree sorts by name or size, not by offset")
+    if args.objects:
+        from tensorbundle.cli import _objects
+
+        with tensorbundle.open(args.path) as checkpoint:
+            return _objects.run(args, checkpoint)
     if not (args.match or args.sort or args.tree):
         from tensorbundle.cli import _ls_directory
 
