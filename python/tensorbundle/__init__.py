@@ -30,10 +30,10 @@ from ._native import (
     tensorflow_op,
     tensorflow_versions,
 )
+from ._object_graph import ObjectAttribute, ObjectGraph, SlotVariable, TrackedObject
 from ._saved_model import SavedModel, load_saved_model
 from ._saved_objects import ConcreteFunction, SavedObject, SavedObjects
 from ._signatures import Signature, SignatureTensor
-from ._object_graph import ObjectAttribute, ObjectGraph, SlotVariable, TrackedObject
 from ._variables import Finding, Variable, Variables
 from .errors import (
     CheckpointError,
@@ -71,8 +71,8 @@ __all__ = [
     "Signature",
     "SignatureTensor",
     "SliceInfo",
-    "StoredCheckpoint",
     "SlotVariable",
+    "StoredCheckpoint",
     "Tensor",
     "TensorInfo",
     "TensorNotFoundError",
