@@ -89,6 +89,19 @@ def test_readers(tf: Any, saved: str, by: str) -> None:
     assert older.get_variable_to_shape_map() == ours.get_variable_to_shape_map()
 
 
+def test_objects_have_no_names_here(tf: Any, tmp_path: Path) -> None:
+    """A path or a full name leads to no tensor in TensorFlow's reader, so it does not here."""
+    path = tf.train.Checkpoint(v=tf.Variable(1, name="full")).save(f"{tmp_path}/m")
+    theirs, ours = tf.train.load_checkpoint(path), train.load_checkpoint(path)
+    assert tb.open(path)["v"] == tb.open(path)["full"] == 1
+    for name in ("v", "full"):
+        assert not theirs.has_tensor(name)
+        assert not ours.has_tensor(name)
+        with pytest.raises(TensorNotFoundError, match="VARIABLE_VALUE"):
+            ours.get_tensor(name)
+    assert ours.get_tensor("v/.ATTRIBUTES/VARIABLE_VALUE") == 1
+
+
 def test_names_of_all_types(tf: Any, data_dir: Path) -> None:
     path = tb.open(data_dir / "every_dtype").prefix
     assert train.load_checkpoint(path).debug_string() == (

@@ -95,7 +95,7 @@ class CheckpointReader:
 
     def has_tensor(self, tensor_str: str | bytes) -> bool:
         """Whether there is a tensor of this name."""
-        return self._reader.contains(_text(tensor_str))
+        return self._reader.has_key(_text(tensor_str))
 
     def get_tensor(self, tensor_str: str | bytes) -> Any:
         """The value of a tensor: an array of its own, a NumPy scalar, or the ``bytes`` of a string.
@@ -108,6 +108,7 @@ class CheckpointReader:
         import numpy as np
 
         name = _text(tensor_str)
+        self._reader.require_key(name)  # not what an object of that name holds
         array = self._ckpt.read(name)
         own = np.array(array, array.dtype.newbyteorder("="), order="C")
         return own if own.ndim else own[()]

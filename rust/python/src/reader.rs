@@ -210,6 +210,16 @@ impl Reader {
         Ok(objects.resolve(name.py(), &bytes)?.is_ok())
     }
 
+    /// Whether a tensor is stored under this name itself, whatever objects are called.
+    fn has_key(&self, name: &Bound<'_, PyString>) -> PyResult<bool> {
+        Ok(self.find(name)?.is_some())
+    }
+
+    /// Raises what a look-up does, unless a tensor is stored under this name itself.
+    fn require_key(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        self.find(name)?.map(|_| ()).ok_or_else(|| self.not_found(name))
+    }
+
     fn info(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<TensorInfo> {
         let info = |name: &[u8]| {
             let info = py.detach(|| self.tensors.info(name));
