@@ -160,3 +160,15 @@ def test_many_empty_nodes(tmp_path: Path) -> None:
     assert len(made) == 300_002
     assert made["a"].children == {}
     assert made.checkpoint.variables.names() == []
+
+
+def test_a_chain_on_the_command_line(tmp_path: Path) -> None:
+    """What every object of a chain is called would add up to more than any disk has."""
+    number = 5_000
+    made = opened(tmp_path, *(child("c", i) + child("last", number) for i in range(1, number)), b"")
+    prefix = made.checkpoint.prefix
+    assert len(cli("ls", "--objects", prefix).out) < 1_000_000 + 600 * number
+    paths = [one["path"] for one in cli("ls", "--objects", "--json", prefix).document["objects"]]
+    assert len(paths) == number
+    assert paths.count(None) > number - 200
+    assert repr(made.nodes[number - 2]).startswith("<tensorbundle.TrackedObject ")

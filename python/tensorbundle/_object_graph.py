@@ -213,8 +213,8 @@ class TrackedObject:
         return hash((self.id, self._nodes))
 
     def __repr__(self) -> str:
-        path = self.path
-        name = "" if path is None else f" {path if len(path) <= 200 else path[:200] + '…'!r}"
+        path = self._nodes.short_path(self.id)
+        name = "" if path is None else f" {path!r}"
         counts = (
             (len(self._nodes.edges(self.id)), "child", "children"),
             (len(self._nodes.attributes(self.id)), "tensor", "tensors"),

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, checkpoint: Checkpoint) -> int:
     matches = _patterns.matcher(args.match) if args.match else None
     rows = list(_rows(graph, args.depth))
     if matches is not None:
-        rows = [row for row in rows if row[3] and matches(row[2].path or "")]
+        rows = [row for row in rows if row[3] and matches(_path(row[2]) or "")]
     if args.json:
         _write_json(checkpoint, graph, rows)
     if matches is not None and not rows:
@@ -71,19 +71,24 @@ def _lines(
     rows: list[tuple[int, str, TrackedObject, bool]], infos: dict[str, TensorInfo], *, flat: bool
 ) -> Iterator[Line]:
     for depth, name, one, here in rows:
-        label = _text.safe((one.path or "") if flat else name)
+        label = _text.safe((_path(one) or "") if flat else name)
         level = 0 if flat else depth
         if depth == 0:
             label = "/"
         if not here:
-            path = one.path
-            yield Line(level, label, f"→ {_text.safe(path) if path else '/'}")
+            path = _path(one) if one.id else "/"
+            yield Line(level, label, f"→ {_text.safe(path or f'node {one.id}')}")
             continue
         saver = one.registered_saver
         note = "" if saver is None else f"saved by {_text.safe(saver[0])}"
         yield from _tensors(level, label or "''", note, one, infos)
         for slot, state in one.slots.items():
             yield from _tensors(level + 1, f"slot {_text.safe(slot)}", "", state, infos)
+
+
+def _path(one: TrackedObject) -> str | None:
+    """Its path; none if that has more than 100 names or 1 KiB: chains add up."""
+    return one.graph._nodes.short_path(one.id)  # pyright: ignore[reportPrivateUsage]
 
 
 def _tensors(
@@ -142,7 +147,7 @@ def _object(one: TrackedObject) -> dict[str, object]:
     edges = one.graph._nodes.edges(one.id)  # pyright: ignore[reportPrivateUsage]
     return {
         "id": one.id,
-        "path": one.path,
+        "path": _path(one),
         "children": {name: child for name, child, _ in edges},
         "attributes": [
             {

@@ -236,6 +236,12 @@ impl ObjectGraphReader {
         path.map(|path| Name(&path).into_pyobject(py)).transpose()
     }
 
+    /// The path of a node, if it is one that somebody could type.
+    fn short_path<'py>(&self, py: Python<'py>, node: u32) -> PyResult<Option<Text<'py>>> {
+        let path = self.graph().short_path(node);
+        path.map(|path| Name(&path).into_pyobject(py)).transpose()
+    }
+
     /// The slots that a node records: name, variable, state.
     fn slots<'py>(&self, py: Python<'py>, node: u32) -> PyResult<Vec<(Text<'py>, u32, u32)>> {
         let slots = self.graph().slots(node).map(|slot| {
