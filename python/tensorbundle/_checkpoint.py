@@ -128,6 +128,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         """Is there a tensor ``name``, or an object that it means?
 
         Touches one block of the index; if not there, all, and then the object graph.
+
+        Raises:
+            CorruptionError, OSError: the index or the object graph cannot be read: that must not
+                look like a missing name.
         """
         return isinstance(name, str) and self._open.contains(name)
 
