@@ -208,6 +208,8 @@ def test_results_fit_what_is_declared(reader: Any) -> None:
             "open": (reader.prefix, True, False, False),
             "shard_path": (0,),
             "contains": (name,),
+            "has_key": (name,),
+            "require_key": (name,),
             "info": (name,),
             "read": (name, None, False, None),
         }
