@@ -69,6 +69,18 @@ def test_a_path_of_two_readings(tmp_path: Path) -> None:
     assert made.get("a/b") is None
 
 
+def test_paths_out_of_all_proportion(tmp_path: Path) -> None:
+    """A chain of objects, each with a tensor: the paths grow with the square of its length."""
+    count = 3000
+    nodes = [child("name", i + 1) + value(f"k{i}") for i in range(count)]
+    keys = tuple(f"k{i}" for i in range(count))
+    with pytest.raises(tb.UnsupportedError, match="more than 64 times its bytes"):
+        opened(tmp_path, *nodes, value("last"), keys=keys).paths()
+    few = opened(tmp_path, *nodes[:100], value("last"), keys=keys[:100]).paths()
+    assert len(few) == 100
+    assert few["k99"] == "/".join(["name"] * 99)
+
+
 def test_keys_win(tmp_path: Path) -> None:
     made = opened(tmp_path, child("k", 1), value("other", "full"), keys=("k", "other"))
     assert made.resolve("k") == "k"

@@ -63,6 +63,9 @@ def check(ckpt: tb.Checkpoint) -> None:
                 assert key in ckpt
     keys = {key for one in graph for it in one.attributes for key in it.keys}
     assert keys == set(ckpt) - {GRAPH}
+    paths = {key: one.path for one in graph for it in one.attributes for key in it.keys}
+    assert graph.paths() == paths
+    assert set(graph.paths()) == keys
 
 
 def test_every_field(

@@ -155,6 +155,29 @@ def test_partitioned_variables_are_put_together(tf: Any, tmp_path: Path, sharded
             np.testing.assert_array_equal(ckpt.read(name, rows=rows), want)
 
 
+def test_slices_in_several_files(tf: Any, tmp_path: Path) -> None:
+    """As a sharded save of a partitioned variable on several devices leaves them."""
+    value = random("float32", (9, 4))
+    cuts = [(0, 4), (4, 1), (5, 4)]
+    for i, (start, length) in enumerate(cuts):
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            session.run(tf.raw_ops.SaveSlices(
+                filename=f"{tmp_path}/m-{i:05d}-of-00003",
+                tensor_names=["w", f"own_{i}"],
+                shapes_and_slices=[f"9 4 {start},{length}:-", ""],
+                data=[tf.constant(value[start : start + length]), tf.constant(i)],
+            ))  # fmt: skip
+    pattern = f"{tmp_path}/m-?????-of-00003"
+    ckpt = tb.open(f"{tmp_path}/m")
+    assert list(ckpt) == ["own_0", "own_1", "own_2", "w"]
+    assert [ckpt[f"own_{i}"] for i in range(3)] == [0, 1, 2]
+    assert [part.shard for part in ckpt.info("w").slices] == [0, 1, 2]
+    assert ckpt["w"].tobytes() == value.tobytes()
+    assert ckpt.read("w", rows=slice(3, 6)).tobytes() == value[3:6].tobytes()
+    theirs = restore(tf, pattern, "w", "9 4 3,3:-", tf.float32)
+    assert theirs.tobytes() == value[3:6].tobytes()
+
+
 def test_the_graph_beside_it(tf: Any, tmp_path: Path) -> None:
     value = random("float32", (3, 4))
     path = save(tf, f"{tmp_path}/m.ckpt", {"w": value})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workload import Workload
-from workloads import big, imports, many, meta, sliced, v1
+from workloads import big, imports, many, meta, objects, sliced, v1
 
 # `import` runs first: nothing else has filled this process yet.
 WORKLOADS: dict[str, Workload] = {
@@ -15,5 +15,6 @@ WORKLOADS: dict[str, Workload] = {
         sliced.WORKLOAD,
         meta.WORKLOAD,
         v1.WORKLOAD,
+        objects.WORKLOAD,
     )
 }

@@ -5,7 +5,7 @@ use crate::message::Message;
 use crate::names::{self, Name};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -312,6 +312,17 @@ impl ObjectGraphReader {
             Ok(key) => Name(&key).into_pyobject(py),
             Err(miss) => Err(self.0.missing(name, miss)),
         }
+    }
+
+    /// The path of the object of each tensor, by the tensor's key; of tensors that no object has, nothing.
+    fn paths<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let listing = self.0.listing(py)?;
+        let paths = PyDict::new(py);
+        let found = py.detach(|| self.graph().tensor_paths(listing));
+        for (key, path) in found.map_err(|fault| errors::to_python(py, fault.into()))? {
+            paths.set_item(Name(key), Name(&path))?;
+        }
+        Ok(paths)
     }
 
     /// What is wrong with it.

@@ -10,13 +10,17 @@
 use super::{Attribute, ObjectGraph};
 use crate::near::near_names;
 use tensorbundle_store::Listing;
-use tensorbundle_wire::shown;
+use tensorbundle_wire::{Fault, Result as Wire, shown};
 
 /// What stands between an object's path and its attribute's name.
 const ATTRIBUTES: &[u8] = b"/.ATTRIBUTES/";
 
 /// Bytes that a key may have behind what its attribute says.
 const MAX_SUFFIX: usize = 100;
+
+/// Bytes of all paths for each byte of a graph. A real graph is longer than its paths, which its keys hold too; a
+/// chain of nodes would make a small file long.
+const PATHS_PER_BYTE: usize = 64;
 
 /// Names that a message lists.
 const SHOWN: usize = 5;
@@ -66,6 +70,29 @@ impl ObjectGraph {
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// The path of the object of each tensor, by the tensor's key, in the order of the objects.
+    pub fn tensor_paths<'a>(&self, listing: &'a Listing) -> Wire<Vec<(&'a [u8], Vec<u8>)>> {
+        let mut found = Vec::new();
+        let mut room = self.bytes().len().saturating_mul(PATHS_PER_BYTE);
+        for node in 0..self.len() as u32 {
+            let keys = self.node_keys(node, listing);
+            let path = if keys.is_empty() { None } else { self.path(node) };
+            let Some(path) = path else {
+                continue;
+            };
+            room = room.checked_sub(path.len() * keys.len()).ok_or_else(|| {
+                Fault::unsupported(
+                    super::PART,
+                    format!(
+                        "the paths to its objects take more than {PATHS_PER_BYTE} times its bytes"
+                    ),
+                )
+            })?;
+            found.extend(keys.into_iter().map(|key| (key, path.clone())));
+        }
+        Ok(found)
     }
 
     /// The nodes that have the tensor `key`: one, if the graph is sound.
