@@ -12,7 +12,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let _ = entry.place(2);
     let _ = entry.check_size(4);
-    let regions: Vec<_> = entry.slices.iter().flat_map(|slice| slice.region(&entry.shape)).collect();
+    let regions: Vec<_> =
+        entry.slices.iter().flat_map(|slice| slice.region(&entry.shape)).collect();
     // Bounded, so that a run is not spent on the few inputs that take long.
     if regions.len() < 200 {
         let _ = check_tiling(&entry.shape, &regions);
