@@ -11,7 +11,18 @@ const LISTED: usize = 5;
 /// All checkpoints of a directory, by name: first those of V2. Of other files the ends are looked at, to tell
 /// whether they are V1 checkpoints. A directory that cannot be read has none.
 pub fn checkpoints_in(dir: &Path) -> Vec<Located> {
-    let names = names_in(dir);
+    among(dir, names_in(dir), usize::MAX)
+}
+
+/// The same for a hint in an error, for which not every file of a large directory is opened.
+pub(crate) fn hints_in(dir: &Path) -> Vec<Located> {
+    among(dir, names_in(dir), MOST_LOOKED_AT)
+}
+
+/// How many files a hint is worth looking into.
+const MOST_LOOKED_AT: usize = 200;
+
+fn among(dir: &Path, names: Vec<OsString>, most: usize) -> Vec<Located> {
     let ends = |name: &OsString, end: &[u8]| name.as_encoded_bytes().ends_with(end);
     let (indexes, others): (Vec<_>, Vec<_>) =
         names.into_iter().partition(|name| ends(name, b".index") && !dir.join(name).is_dir());
@@ -19,7 +30,9 @@ pub fn checkpoints_in(dir: &Path) -> Vec<Located> {
         indexes.iter().filter_map(|name| prefix_of(&dir.join(name)).map(Located::Bundle)).collect();
     let others: Vec<_> = others
         .into_iter()
-        .filter(|name| prefix_of(Path::new(name)).is_none() && dir.join(name).is_file())
+        .filter(|name| prefix_of(Path::new(name)).is_none())
+        .take(most)
+        .filter(|name| dir.join(name).is_file())
         .collect();
     found.extend(v1_in(dir, &others).into_iter().map(Located::V1));
     found

@@ -11,7 +11,7 @@
 //!
 //! Names are taken as they are: `*`, `?` and `[` in them mean nothing but in that pattern.
 
-use crate::directory::{checkpoints_in, names};
+use crate::directory::{checkpoints_in, hints_in, names};
 use crate::state_file::read_state_file;
 use crate::v1_files::{V1Files, v1_files};
 use std::fs;
@@ -173,7 +173,7 @@ fn latest(dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
         );
     } else {
         context.push_str(" is not beside it");
-        match checkpoints_in(dir).as_slice() {
+        match hints_in(dir).as_slice() {
             [] => {}
             there => context.push_str(&format!("; there is {}", names(there))),
         }
@@ -244,7 +244,7 @@ fn nothing_at(path: &Path) -> Error {
             let mut context =
                 format!("no checkpoint of this prefix: no file {index}, and no V1 checkpoint");
             if error.kind() == io::ErrorKind::NotFound {
-                match checkpoints_in(path.parent().unwrap_or(Path::new(""))).as_slice() {
+                match hints_in(path.parent().unwrap_or(Path::new(""))).as_slice() {
                     [] => {}
                     there => context.push_str(&format!("; there is {}", names(there))),
                 }
