@@ -228,7 +228,7 @@ def test_a_record_under_another_key(tmp_path: Path) -> None:
         (b"\x12\x7f\x0a", "unable to parse it"),
         (b"\x12\x03\x1a\x05a", "unable to parse it"),
         (record(b"w", TOP, b"") * 2, "two slices under one key"),
-        (record(b"w", TOP, b"\x2a\x03abc"), "3 bytes of float32, want a multiple of 4"),
+        (record(b"w", TOP, b"\x2a\x03abc"), "3 bytes of numbers of 4 bytes each"),
         (record(b"w", TOP, b"\x2a\x7fabc"), "not a protobuf message"),
     ],
 )

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
 STATE_FILE = "checkpoint"
 
-# More shards than any save has. A name can claim more, and each would be listed as missing.
-MAX_SHARDS = 1 << 16
-
 
 def load_state(
     directory: str | os.PathLike[str], *, filename: str = STATE_FILE, follow: bool = False
@@ -115,18 +112,25 @@ def list_checkpoints(
     latest = None
     if state is not None:
         stamps = state.all_model_checkpoint_timestamps
-        paths = [_beside(directory, path) for path in state.all_model_checkpoint_paths]
-        latest = _beside(directory, state.model_checkpoint_path)
-        times = {latest: None, **dict.fromkeys(paths)}
+        recorded = zip(state.all_model_checkpoint_paths, state.recorded_paths, strict=True)
+        paths = [_beside(directory, *each) for each in recorded]
+        latest = _beside(directory, state.model_checkpoint_path, state.recorded_path)
+        times = {path: None for path in [latest, *paths] if path is not None}
         if len(stamps) == len(paths):
-            pairs = zip(paths, stamps, strict=True)
-            times.update((path, stamp) for path, stamp in pairs if abs(stamp) < float("inf"))
+            times.update(
+                (path, stamp)
+                for path, stamp in zip(paths, stamps, strict=True)
+                if path is not None and abs(stamp) < float("inf")
+            )
     found: dict[str, StoredCheckpoint] = {}
-    for prefix, kind, files in scan_directory(directory):
-        found[prefix] = StoredCheckpoint(prefix, kind, _files(prefix, kind, files, sizes))
+    names = _by_stem(sizes)
+    for prefix, kind, count in scan_directory(directory):
+        stem = os.path.basename(prefix)  # noqa: PTH119
+        own = {name: sizes[name] for name in sorted(names.get(stem, ()))}
+        found[prefix] = StoredCheckpoint(prefix, kind, *_files(stem, kind, count, own))
     for prefix in times:
         if prefix not in found:
-            found[prefix] = StoredCheckpoint(prefix, None, {})
+            found[prefix] = StoredCheckpoint(prefix, None, {}, 0)
     for prefix, each in found.items():
         each.recorded = prefix in times
         each.timestamp = times.get(prefix)
@@ -137,15 +141,17 @@ def list_checkpoints(
 class StoredCheckpoint:
     """A checkpoint of a directory. Made by :func:`tensorbundle.list_checkpoints`."""
 
-    __slots__ = ("files", "format", "latest", "prefix", "recorded", "timestamp")
+    __slots__ = ("files", "format", "latest", "missing", "prefix", "recorded", "timestamp")
 
-    def __init__(self, prefix: str, kind: str | None, files: dict[str, int | None]) -> None:
+    def __init__(self, prefix: str, kind: str | None, files: dict[str, int], missing: int) -> None:
         self.prefix = prefix
         """The path to open it by."""
         self.format = kind
         """``"V1"`` or ``"V2"``; ``None`` if only the state file knows of it."""
         self.files = files
-        """Its files by name, with their sizes in bytes; ``None`` for a file that is missing."""
+        """Its files that are there, by name, with their sizes in bytes."""
+        self.missing = missing
+        """How many files are missing, as far as the names of the others say."""
         self.recorded = False
         """Whether the state file knows of it."""
         self.timestamp: float | None = None
@@ -161,18 +167,13 @@ class StoredCheckpoint:
     @property
     def step(self) -> int | None:
         """The number that its name ends with: the step, or the count of saves."""
-        digits = self.prefix.rpartition("-")[2]
-        return int(digits) if digits.isdecimal() and digits != self.prefix else None
+        digits = self.name.rpartition("-")[2]
+        return int(digits) if digits.isdecimal() and len(digits) < min(len(self.name), 19) else None
 
     @property
     def nbytes(self) -> int:
         """Bytes of the files that are there."""
-        return sum(size or 0 for size in self.files.values())
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The names of files that are missing."""
-        return tuple(name for name, size in self.files.items() if size is None)
+        return sum(self.files.values())
 
     def open(self, *, mmap: bool = True, verify: bool = False) -> Checkpoint:
         """Opens it: see :func:`tensorbundle.open`."""
@@ -198,35 +199,63 @@ def _sizes(directory: str) -> dict[str, int]:
     return sizes
 
 
-def _files(
-    prefix: str, kind: str, files: list[str], sizes: dict[str, int]
-) -> dict[str, int | None]:
-    """What belongs to a checkpoint, there or not."""
+def _by_stem(sizes: dict[str, int]) -> dict[str, list[str]]:
+    """The files of a directory by what their names begin with: the prefix they may belong to."""
     import re
 
-    base = os.path.basename(prefix)  # noqa: PTH119
-    if kind == "V1":
-        names = [os.path.basename(file) for file in files]  # noqa: PTH119
-    else:
-        names = [f"{base}.index"]
-        shards = [name for name in sizes if name.startswith(f"{base}.data-")]
-        counts = {int(m[1]) for name in shards if (m := re.search(r"-of-(\d{5,})$", name))}
-        if len(counts) == 1:
-            count = counts.pop()
-            shards = [f"{base}.data-{i:05d}-of-{count:05d}" for i in range(min(count, MAX_SHARDS))]
-        names += sorted(shards)
-    names += [name for name in (f"{base}.meta", f"{base}.debug") if name in sizes]
-    return {name: sizes.get(name) for name in names}
+    part = re.compile(
+        r"(.*?)(\.index|\.meta|\.debug|\.data-\d{5,}-of-\d{5,}|-\d{5,}-of-\d{5,})?", re.DOTALL
+    )
+    found: dict[str, list[str]] = {}
+    for name in sizes:
+        match = part.fullmatch(name)
+        stems = {name} if match is None else {name, match[1]}
+        for stem in stems:
+            found.setdefault(stem, []).append(name)
+    return found
 
 
-def _beside(directory: str, path: str) -> str:
-    """The prefix of a recorded path, were it in this directory.
+def _files(
+    stem: str, kind: str, count: int | None, own: dict[str, int]
+) -> tuple[dict[str, int], int]:
+    """What belongs to a checkpoint, of files whose names begin like it; how many are missing."""
+    import re
 
-    It may come from another system. Of a V1 checkpoint of several files a pattern is recorded.
+    values = re.compile(
+        r"-(\d{5,})-of-(\d{5,})" if kind == "V1" else r"\.data-(\d{5,})-of-(\d{5,})"
+    )
+    files: dict[str, int] = {}
+    numbers: dict[int, set[int]] = {}
+    for name, size in own.items():
+        match = values.fullmatch(name[len(stem) :])
+        if match is None:
+            beside = (".meta", ".debug") if kind == "V1" else (".index", ".meta", ".debug")
+            if (name == stem and kind == "V1" and count is None) or name[len(stem) :] in beside:
+                files[name] = size
+            continue
+        if kind == "V2" or int(match[2]) == count:
+            files[name] = size
+            numbers.setdefault(int(match[2]), set()).add(int(match[1]))
+    if len(numbers) != 1:  # none, or those of several saves: the index says which are its own
+        return files, 0
+    ((total, there),) = numbers.items()
+    return files, max(total - len(there), 0)
+
+
+def _beside(directory: str, path: str, written: str) -> str | None:
+    """The prefix of a recorded path in this directory; ``None`` if it is of another.
+
+    What a directory that was moved has lost is named as it would be called in it. The path may come
+    from another system; of a V1 checkpoint of several files a pattern is recorded.
     """
     import re
 
-    name = re.sub(r"-\?{5}-of-\d{5,}$", "", re.split(r"[/\\]", path)[-1])
+    folder, name = os.path.split(path)
+    if os.path.normpath(folder) != os.path.normpath(directory):
+        if not os.path.isabs(written):  # noqa: PTH117
+            return None
+        name = os.path.basename(written)  # noqa: PTH119
+    name = re.sub(r"-\?{5}-of-\d{5,}$", "", name.rpartition("\\")[2])
     return os.path.join(directory, name)  # noqa: PTH118
 
 

@@ -67,6 +67,49 @@ class DType:
             return self
         return DType._of(self._number - _REF, self._name.removesuffix("_ref"))
 
+    def _is(self, *kinds: str) -> bool:
+        return self.base_dtype._name.startswith(kinds)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether its elements are floating-point numbers, of any width."""
+        return self._is("float", "bfloat")
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether its elements are complex numbers."""
+        return self._is("complex")
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether its elements are integers, signed or not; quantized ones are not counted."""
+        return self._is("int", "uint")
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether its elements are unsigned integers, which quantized ones are not counted as."""
+        return self._is("uint")
+
+    @property
+    def is_bool(self) -> bool:
+        """Whether its elements are truth values."""
+        return self._is("bool")
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether its elements are quantized numbers, whose scale is elsewhere."""
+        return self._is("qint", "quint")
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element; 0 for strings, variants and resources, which have no fixed size.
+
+        Raises:
+            UnsupportedError: a type that NumPy has no dtype for.
+        """
+        dtype = self.numpy_dtype
+        return 0 if dtype.hasobject else dtype.itemsize
+
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype of arrays of such elements; ``object`` for strings, variants and resources.

@@ -195,8 +195,8 @@ def named_in(directory: str, written: str, follow: bool) -> str | None:
 def is_checkpoint(path: str) -> bool:
     """Whether there is a checkpoint of this prefix, or of this pattern of V1 files."""
 
-def scan_directory(directory: str) -> list[tuple[str, str, list[str]]]:
-    """Prefix, format and, of V1, files of each checkpoint in a directory."""
+def scan_directory(directory: str) -> list[tuple[str, str, int | None]]:
+    """Prefix, format and, of V1, how many files, of each checkpoint in a directory."""
 
 @final
 class ObjectGraphReader:

@@ -7,7 +7,8 @@
 Arguments and results are TensorFlow's: arrays are copies that may be written to, a scalar is a
 NumPy scalar, a single string is ``bytes``, and every checksum is checked. What is better left to
 TensorFlow's readers is not imitated: a damaged index is an error here, never a shorter list, and
-partitioned variables of V1 files are read.
+partitioned variables of V1 files are read. Paths are paths, not patterns: the only pattern that is
+known is that of the files of a V1 checkpoint, ``…-?????-of-00008``.
 
 Errors are those of :mod:`tensorbundle.errors` and ``OSError``. Where there is no checkpoint it is a
 :class:`CheckpointNotFoundError`, which code that catches ``ValueError`` catches too.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import os
 
 from ._checkpoint import Checkpoint
-from ._directory import STATE_FILE, CheckpointState, load_state
+from ._directory import STATE_FILE, CheckpointState, list_checkpoints, load_state
 from ._native import is_checkpoint, named_in
 from .errors import CheckpointError, CorruptionError
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ._dtype import DType
     from ._native import Reader
 
-    Path = str | os.PathLike[str]
+    Path = str | bytes | os.PathLike[str]
 
 __all__ = [
     "CheckpointNotFoundError",
@@ -75,7 +76,7 @@ class CheckpointReader:
 
     def __init__(self, path: Path) -> None:
         """See :func:`load_checkpoint`."""
-        path = os.fspath(path)
+        path = os.fsdecode(path)
         try:
             self._ckpt = Checkpoint(path, verify=True)
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -152,7 +153,7 @@ def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) 
     Raises:
         CorruptionError: the state file names no checkpoint.
     """
-    directory = os.fspath(checkpoint_dir)
+    directory = os.fsdecode(checkpoint_dir)
     state = get_checkpoint_state(directory, latest_filename)
     if state is None:
         return None
@@ -177,7 +178,7 @@ def get_checkpoint_state(
     Raises:
         CorruptionError: it names no ``model_checkpoint_path``.
     """
-    directory = os.fspath(checkpoint_dir)
+    directory = os.fsdecode(checkpoint_dir)
     try:
         return load_state(directory, filename=latest_filename or STATE_FILE)
     except OSError:
@@ -190,10 +191,13 @@ def get_checkpoint_state(
 
 
 def checkpoint_exists(checkpoint_prefix: Path) -> bool:
-    """Whether there is a checkpoint of this prefix; of a directory, whether it has a latest one."""
-    path = os.fspath(checkpoint_prefix)
+    """Whether there is a checkpoint, whole or not.
+
+    Of this prefix, or with this file; or in this directory.
+    """
+    path = os.fsdecode(checkpoint_prefix)
     if os.path.isdir(path) and not is_checkpoint(path):  # noqa: PTH112
-        return latest_checkpoint(path) is not None
+        return bool(list_checkpoints(path))
     return is_checkpoint(path)
 
 

@@ -55,9 +55,9 @@ def _time(found: StoredCheckpoint) -> str:
     import time
 
     moment = found.timestamp
-    if moment is None and found.format is not None:
-        name = next(name for name, size in found.files.items() if size is not None)
+    if moment is None and found.files:
         try:
+            name = next(iter(found.files))
             path = os.path.join(os.path.dirname(found.prefix), name)  # noqa: PTH118, PTH120
             moment = os.stat(path).st_mtime  # noqa: PTH116
         except OSError:
@@ -73,7 +73,7 @@ def _notes(found: StoredCheckpoint) -> list[str]:
     if found.format is None:
         return [*notes, "in the state file, but not here"]
     if found.missing:
-        notes.append(f"{_text.count(len(found.missing), 'file')} missing")
+        notes.append(f"{_text.count(found.missing, 'file')} missing")
     elif found.format == "V2" and not any(".data-" in name for name in found.files):
         notes.append("no data shards")
     return notes
@@ -90,4 +90,5 @@ def _record(found: StoredCheckpoint) -> dict[str, object]:
         "timestamp": found.timestamp,
         "bytes": found.nbytes,
         "files": found.files,
+        "missing": found.missing,
     }

@@ -4,19 +4,21 @@ use crate::locate::{Located, prefix_of};
 use crate::v1_files::{names_in, v1_in};
 use std::ffi::OsString;
 use std::path::Path;
+use tensorbundle_store::{Error, Result};
 
 /// How many names an error lists.
 const LISTED: usize = 5;
 
-/// All checkpoints of a directory, by name: first those of V2. Of other files the ends are looked at, to tell
-/// whether they are V1 checkpoints. A directory that cannot be read has none.
-pub fn checkpoints_in(dir: &Path) -> Vec<Located> {
-    among(dir, names_in(dir), usize::MAX)
+/// All checkpoints of a directory, by name: first those of V2. Other files are looked into, to tell whether they are
+/// of V1 checkpoints.
+pub fn checkpoints_in(dir: &Path) -> Result<Vec<Located>> {
+    let names = names_in(dir).map_err(|error| Error::io(dir, error, "the directory"))?;
+    Ok(among(dir, names, usize::MAX))
 }
 
 /// The same for a hint in an error, for which not every file of a large directory is opened.
 pub(crate) fn hints_in(dir: &Path) -> Vec<Located> {
-    among(dir, names_in(dir), MOST_LOOKED_AT)
+    among(dir, names_in(dir).unwrap_or_default(), MOST_LOOKED_AT)
 }
 
 /// How many files a hint is worth looking into.

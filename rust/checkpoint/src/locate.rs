@@ -17,7 +17,9 @@ use crate::v1_files::{V1Files, v1_files};
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
-use tensorbundle_store::{Bundle, Error, Options, Result, Tensors, V1, index_path, is_v1_file};
+use tensorbundle_store::{
+    Bundle, Error, Options, Result, Sniffed, Tensors, V1, index_path, sniff_v1,
+};
 use tensorbundle_wire::{Fault, lookalike, shown, table};
 
 /// What a path means.
@@ -42,7 +44,8 @@ impl Located {
     pub fn open(&self, options: Options) -> Result<Tensors> {
         let prefix = match self {
             Self::V1(files) => {
-                return V1::open(&files.prefix, &files.files, options).map(Tensors::V1);
+                let paths: Vec<_> = files.files().collect();
+                return V1::open(&files.prefix, &paths, options).map(Tensors::V1);
             }
             Self::Bundle(prefix) => prefix,
         };
@@ -51,7 +54,7 @@ impl Located {
             Err(error) => {
                 // A V1 file may be called .index too.
                 let file = index_path(prefix);
-                if is_v1_file(&file) {
+                if sniff_v1(&file) == Sniffed::V1 {
                     V1::open(&file, std::slice::from_ref(&file), options).map(Tensors::V1)
                 } else {
                     Err(error)
@@ -73,10 +76,7 @@ pub fn locate(path: &Path, follow: bool) -> Result<Located> {
     if path.is_dir() {
         return in_directory(path, follow);
     }
-    if path.file_name().is_some_and(|name| name == STATE_FILE)
-        && path.is_file()
-        && !is_v1_file(path)
-    {
+    if path.file_name().is_some_and(|name| name == STATE_FILE) && is_state_file(path) {
         return latest(path.parent().unwrap_or(Path::new("")), path, follow);
     }
     if let Some(prefix) = prefix_of(path)
@@ -90,10 +90,17 @@ pub fn locate(path: &Path, follow: bool) -> Result<Located> {
     }
 }
 
-/// Is there a checkpoint of this prefix, or of this pattern of V1 files? Files of it may be missing.
+/// Is there a checkpoint of this prefix, of this pattern of V1 files, or with this file? Files of it may be missing.
 pub fn is_checkpoint(path: &Path) -> bool {
     // An error is about files that are missing of one that is there.
-    at_prefix(path).map_or(true, |found| found.is_some())
+    let at = |prefix: &Path| at_prefix(prefix).map_or(true, |found| found.is_some());
+    at(path)
+        || path.is_file()
+            && (is_named_state_file(path) || prefix_of(path).is_some_and(|it| at(&it)))
+}
+
+fn is_named_state_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == STATE_FILE) && is_state_file(path)
 }
 
 /// The checkpoint of a prefix, or of the pattern of a V1 checkpoint.
@@ -102,6 +109,11 @@ fn at_prefix(prefix: &Path) -> Result<Option<Located>> {
         return Ok(Some(Located::Bundle(prefix.to_owned())));
     }
     Ok(v1_files(prefix)?.map(Located::V1))
+}
+
+/// A V1 checkpoint may be called like a state file.
+fn is_state_file(path: &Path) -> bool {
+    path.is_file() && sniff_v1(path) != Sniffed::V1
 }
 
 /// Does this prefix have an index? A broken link counts: opening it says what is wrong.
@@ -130,14 +142,14 @@ fn is_data_suffix(suffix: &str) -> bool {
 /// The checkpoint of a directory.
 fn in_directory(dir: &Path, follow: bool) -> Result<Located> {
     let state_path = dir.join(STATE_FILE);
-    if state_path.is_file() && !is_v1_file(&state_path) {
+    if is_state_file(&state_path) {
         return latest(dir, &state_path, follow);
     }
     if let Some(variables) = at_prefix(&dir.join("variables").join("variables"))? {
         return Ok(variables);
     }
     let missing = |context: String| Error::io(dir, io::ErrorKind::NotFound.into(), context);
-    let mut there = checkpoints_in(dir);
+    let mut there = checkpoints_in(dir)?;
     match (there.pop(), there.as_slice()) {
         // Opening by one of its files says what is missing of a V1 checkpoint.
         (Some(only @ Located::Bundle(_)), []) => Ok(only),
@@ -191,9 +203,19 @@ fn latest(dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
 /// moved, and the checkpoint stands beside the state file, or it is none that this directory should decide on.
 pub fn named_in(dir: &Path, written: &[u8], follow: bool) -> Result<Option<(PathBuf, Located)>> {
     let written = String::from_utf8_lossy(written).into_owned();
-    let whole = (follow || !leaves(dir, &written)).then(|| dir.join(&written));
-    for candidate in [whole, Some(dir.join(base_of(&written)))].into_iter().flatten() {
-        if let Some(found) = at_prefix(&candidate)? {
+    let leaves = leaves(dir, &written);
+    let whole = (follow || !leaves).then(|| dir.join(&written));
+    // A path from another system is a single name here.
+    let base = (leaves || written.contains('\\')).then(|| dir.join(base_of(&written)));
+    for candidate in [whole, base].into_iter().flatten() {
+        let found = match at_prefix(&candidate)? {
+            // Opening it says what is wrong with it.
+            None if candidate.is_file() => {
+                Some(Located::V1(V1Files { prefix: candidate.clone(), count: None }))
+            }
+            found => found,
+        };
+        if let Some(found) = found {
             return Ok(Some((candidate, found)));
         }
     }

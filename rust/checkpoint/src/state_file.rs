@@ -35,6 +35,10 @@ const MAX_BYTES: u64 = 4 << 20;
 /// Reads a state file.
 pub fn read_state_file(path: &Path) -> Result<StateFile> {
     let io = |error| Error::io(path, error, "the directory's state file");
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        // A pipe would keep us waiting.
+        return Err(io(std::io::ErrorKind::InvalidInput.into()));
+    }
     let file = fs::File::open(path).map_err(io)?;
     let mut text = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(io)?;

@@ -6,62 +6,106 @@
 //! run/model.ckpt-1000-?????-of-00002     both, as Savers and state files write it
 //! ```
 //!
-//! Many other files are called like shards, so the first one is looked into.
+//! Many other files are called like shards, so they are looked into.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use tensorbundle_store::{Error, Result, is_v1_file};
+use tensorbundle_store::{Error, Result, Sniffed, sniff_v1};
+use tensorbundle_wire::Fault;
 
-/// A V1 checkpoint's files, in the order of their numbers.
+/// A V1 checkpoint's files, by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct V1Files {
     /// What their names begin with, or the name of the only one.
     pub prefix: PathBuf,
-    /// All that there should be.
-    pub files: Vec<PathBuf>,
+    /// How many there should be, if their names say; else there is one, called like the prefix.
+    pub count: Option<usize>,
 }
 
 /// What a Saver writes in place of a number.
-const ANY: &str = "?????";
+const ANY: &[u8] = b"?????";
 
 /// More files than any save has; a name can claim more.
 const MAX_FILES: usize = 1 << 16;
 
+/// How many files of a set are looked into to tell what they are: one may be damaged.
+const MOST_LOOKED_AT: usize = 16;
+
+impl V1Files {
+    fn only(path: &Path) -> Self {
+        Self { prefix: path.to_owned(), count: None }
+    }
+
+    /// All files that there should be, in the order of their numbers.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let file = |i| match self.count {
+            Some(count) => shard(&self.prefix, i, count),
+            None => self.prefix.clone(),
+        };
+        (0..self.count.unwrap_or(1)).map(file)
+    }
+
+    /// Checks that all are there. One that is missing cannot be passed over: only it knows what it holds.
+    fn complete(self) -> Result<Self> {
+        if let Some(count) = self.count.filter(|&count| count > MAX_FILES) {
+            let what = format!("its name counts {count} files, at most {MAX_FILES} can be opened");
+            return Err(Error::fault(&self.prefix, Fault::unsupported("V1 checkpoint", what)));
+        }
+        let missing = self.files().enumerate().find(|(_, file)| !file.exists());
+        let Some((i, path)) = missing else {
+            return Ok(self);
+        };
+        let context = format!(
+            "file {i} of the {} of a V1 checkpoint: without it nobody knows which tensors it lacks; \
+             is the copy complete?",
+            self.count.unwrap_or(1)
+        );
+        Err(Error::io(&path, io::ErrorKind::NotFound.into(), context))
+    }
+}
+
 /// The V1 checkpoint of a path that is a prefix, a file or a pattern; `None` if there is none.
 pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {
-    if let Some((prefix, number, count)) = split(path) {
-        let one = if number == ANY { shard(&prefix, 0, count) } else { path.to_owned() };
-        // Of a pattern any file will do; which are missing comes later.
-        let any =
-            || (0..count.min(64)).map(|i| shard(&prefix, i, count)).any(|file| is_v1_file(&file));
-        return if is_v1_file(&one) || (number == ANY && any()) {
-            all_of(prefix, count).map(Some)
-        } else {
-            Ok(None)
+    if let Some(Name { prefix, number, count }) = split(path) {
+        let set = V1Files { prefix, count: Some(count) };
+        let is_one = match number.as_slice() {
+            ANY => is_set(set.files().take(MAX_FILES)),
+            // It may be the damaged one.
+            _ => is_set([path.to_owned()].into_iter().chain(set.files().take(MAX_FILES))),
         };
+        return if is_one { set.complete().map(Some) } else { Ok(None) };
     }
-    if is_v1_file(path) {
-        return Ok(Some(V1Files { prefix: path.to_owned(), files: vec![path.to_owned()] }));
+    if sniff_v1(path) != Sniffed::Other {
+        return Ok(Some(V1Files::only(path)));
     }
-    let Some(name) = path.file_name() else {
+    let Some(name) = path.file_name().filter(|_| !path.exists()) else {
         return Ok(None);
     };
     let beside = path.parent().unwrap_or(Path::new(""));
-    let names = names_in(beside);
-    let prefix = |file: &&OsString| {
-        split(Path::new(file)).is_some_and(|(prefix, number, _)| prefix == name && number != ANY)
+    let names = match names_in(beside) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let context = "the directory may not be listed, so files of a V1 checkpoint of this prefix \
+                           cannot be found: give one of them";
+            return Err(Error::io(beside, error, context));
+        }
+        Err(_) => return Ok(None),
     };
-    let mut sets = shard_sets(beside, names.iter().filter(prefix));
+    let own = |file: &&OsString| {
+        split(Path::new(file)).is_some_and(|part| part.prefix == name && part.number != ANY)
+    };
+    let mut sets = sets(beside, names.iter().filter(own));
     match (sets.pop(), sets.as_slice()) {
         (None, _) => Ok(None),
-        (Some((prefix, count)), []) => all_of(prefix, count).map(Some),
-        (Some((_, last)), others) => {
-            let counts: Vec<_> = others.iter().map(|(_, count)| count).chain([&last]).collect();
+        (Some(only), []) => only.complete().map(Some),
+        (Some(last), others) => {
+            let counts = others.iter().chain([&last]).filter_map(|set| set.count);
             let context = format!(
-                "there are V1 checkpoints of {counts:?} files of this prefix: give a file of the one that is meant"
+                "there are V1 checkpoints of {:?} files of this prefix: give a file of the one that is meant",
+                counts.collect::<Vec<_>>()
             );
             Err(Error::io(path, io::ErrorKind::NotFound.into(), context))
         }
@@ -70,55 +114,37 @@ pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {
 
 /// The V1 checkpoints among the files `names` of a directory, by their content.
 pub(crate) fn v1_in(dir: &Path, names: &[OsString]) -> Vec<V1Files> {
-    let mut found: Vec<_> = shard_sets(dir, names.iter())
-        .into_iter()
-        .map(|(prefix, count)| V1Files {
-            files: (0..count).map(|i| shard(&prefix, i, count)).collect(),
-            prefix,
-        })
-        .collect();
+    let mut found = sets(dir, names.iter());
     let single = names.iter().filter(|name| split(Path::new(name)).is_none());
-    let single = single.map(|name| dir.join(name)).filter(|file| is_v1_file(file));
-    found.extend(single.map(|file| V1Files { prefix: file.clone(), files: vec![file] }));
+    let single = single.map(|name| dir.join(name)).filter(|file| sniff_v1(file) == Sniffed::V1);
+    found.extend(single.map(|file| V1Files::only(&file)));
     found
 }
 
-/// The names of a directory's entries; none if it cannot be read.
-pub(crate) fn names_in(dir: &Path) -> Vec<OsString> {
+/// The names of a directory's entries, sorted.
+pub(crate) fn names_in(dir: &Path) -> io::Result<Vec<OsString>> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(dir)?.flatten().map(|entry| entry.file_name()).collect();
     names.sort();
-    names
+    Ok(names)
 }
 
-/// The sets of shards among files, by prefix and count, of which one that is there is a V1 file.
-fn shard_sets<'a>(dir: &Path, names: impl Iterator<Item = &'a OsString>) -> Vec<(PathBuf, usize)> {
-    let mut sets: BTreeMap<(PathBuf, usize), PathBuf> = BTreeMap::new();
+/// The sets of shards among files.
+fn sets<'a>(dir: &Path, names: impl Iterator<Item = &'a OsString>) -> Vec<V1Files> {
+    let mut sets: BTreeMap<(PathBuf, usize), Vec<PathBuf>> = BTreeMap::new();
     for name in names {
-        if let Some((prefix, number, count)) = split(Path::new(name))
-            && number != ANY
-        {
-            sets.entry((dir.join(prefix), count)).or_insert_with(|| dir.join(name));
+        if let Some(part) = split(Path::new(name)).filter(|part| part.number != ANY) {
+            sets.entry((dir.join(part.prefix), part.count)).or_default().push(dir.join(name));
         }
     }
-    sets.into_iter().filter(|(_, first)| is_v1_file(first)).map(|(set, _)| set).collect()
+    let sets = sets.into_iter().filter(|(_, files)| is_set(files.iter().cloned()));
+    sets.map(|((prefix, count), _)| V1Files { prefix, count: Some(count) }).collect()
 }
 
-/// All files of a set. One that is missing cannot be passed over: only it knows what it holds.
-fn all_of(prefix: PathBuf, count: usize) -> Result<V1Files> {
-    let files: Vec<_> = (0..count).map(|i| shard(&prefix, i, count)).collect();
-    match files.iter().position(|file| !file.exists()) {
-        None => Ok(V1Files { prefix, files }),
-        Some(i) => {
-            let path = shard(&prefix, i, count);
-            let context = format!(
-                "file {i} of the {count} of a V1 checkpoint: without it nobody knows which tensors it lacks; \
-                 is the copy complete?"
-            );
-            Err(Error::io(&path, io::ErrorKind::NotFound.into(), context))
-        }
-    }
+/// Is one of the files that are there of a V1 checkpoint, or one that may not be read?
+fn is_set(files: impl Iterator<Item = PathBuf>) -> bool {
+    let mut there = files.filter(|file| file.exists()).take(MOST_LOOKED_AT);
+    there.any(|file| sniff_v1(&file) != Sniffed::Other)
 }
 
 fn shard(prefix: &Path, i: usize, count: usize) -> PathBuf {
@@ -127,17 +153,39 @@ fn shard(prefix: &Path, i: usize, count: usize) -> PathBuf {
     name.into()
 }
 
-/// Takes `prefix-ddddd-of-ddddd` apart: prefix, number or `?????`, and how many there are.
-fn split(path: &Path) -> Option<(PathBuf, String, usize)> {
-    let name = path.file_name()?.to_str()?;
-    let (head, count) = name.rsplit_once("-of-")?;
-    let (stem, number) = head.rsplit_once('-')?;
-    let is_number = |text: &str| text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if stem.is_empty() || !is_number(count) || !(is_number(number) || number == ANY) {
+/// The name of a file of several.
+struct Name {
+    prefix: PathBuf,
+    /// Its number, or `?????`.
+    number: Vec<u8>,
+    count: usize,
+}
+
+/// Takes `prefix-ddddd-of-ddddd` apart.
+fn split(path: &Path) -> Option<Name> {
+    const OF: &[u8] = b"-of-";
+    let name = path.file_name()?.as_encoded_bytes();
+    let at = name.windows(OF.len()).rposition(|part| part == OF)?;
+    let (head, count) = (name.get(..at)?, name.get(at + OF.len()..)?);
+    let dash = head.iter().rposition(|&byte| byte == b'-').filter(|&dash| dash > 0)?;
+    let (stem, number) = (head.get(..dash)?, head.get(dash + 1..)?);
+    let is_number = |text: &[u8]| text.len() >= 5 && text.iter().all(u8::is_ascii_digit);
+    if !is_number(count) || !(is_number(number) || number == ANY) {
         return None;
     }
-    let count = count.parse().ok().filter(|count| (1..=MAX_FILES).contains(count))?;
-    Some((path.with_file_name(stem), number.to_owned(), count))
+    let count = std::str::from_utf8(count).ok()?.parse().ok().filter(|&count| count > 0)?;
+    Some(Name { prefix: path.with_file_name(text(stem)?), number: number.to_owned(), count })
+}
+
+/// The beginning of a name, which ends before ASCII.
+#[cfg(unix)]
+fn text(bytes: &[u8]) -> Option<&OsStr> {
+    Some(std::os::unix::ffi::OsStrExt::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn text(bytes: &[u8]) -> Option<&OsStr> {
+    std::str::from_utf8(bytes).ok().map(OsStr::new)
 }
 
 #[cfg(test)]
@@ -147,22 +195,17 @@ mod tests {
     #[test]
     fn names_of_shards() {
         let parts = |name: &str| {
-            split(Path::new(name))
-                .map(|(prefix, number, count)| (prefix.display().to_string(), number, count))
+            split(Path::new(name)).map(|part| {
+                let number = String::from_utf8(part.number).unwrap();
+                (part.prefix.display().to_string(), number, part.count)
+            })
         };
         let is =
             |prefix: &str, number: &str, count| Some((prefix.to_owned(), number.to_owned(), count));
         assert_eq!(parts("a/m-1-00000-of-00002"), is("a/m-1", "00000", 2));
         assert_eq!(parts("m-?????-of-00010"), is("m", "?????", 10));
         assert_eq!(parts("m-00000-of-00001-00003-of-00004"), is("m-00000-of-00001", "00003", 4));
-        for name in [
-            "m",
-            "m-00000-of-2",
-            "-00000-of-00001",
-            "m-??-of-00002",
-            "m-00000-of-00000",
-            "m-00000-of-99999999",
-        ] {
+        for name in ["m", "m-00000-of-2", "-00000-of-00001", "m-??-of-00002", "m-00000-of-00000"] {
             assert_eq!(parts(name), None, "{name}");
         }
     }

@@ -43,18 +43,17 @@ pub(crate) fn is_checkpoint(py: Python<'_>, path: PathBuf) -> bool {
     py.detach(|| core::is_checkpoint(&path))
 }
 
-/// Prefix, format and, of V1, files of each checkpoint in a directory.
+/// Prefix, format and, of V1, how many files there should be, of each checkpoint in a directory.
 #[pyfunction]
 pub(crate) fn scan_directory(
     py: Python<'_>,
     directory: PathBuf,
-) -> PyResult<Vec<(OsString, &'static str, Vec<OsString>)>> {
+) -> PyResult<Vec<(OsString, &'static str, Option<usize>)>> {
     let found = py.detach(|| core::checkpoints_in(&directory));
+    let found = found.map_err(|error| errors::to_python(py, error))?;
     let row = |found: Located| match found {
-        Located::Bundle(prefix) => (prefix.into(), "V2", Vec::new()),
-        Located::V1(v1) => {
-            (v1.prefix.into(), "V1", v1.files.into_iter().map(OsString::from).collect())
-        }
+        Located::Bundle(prefix) => (prefix.into(), "V2", None),
+        Located::V1(v1) => (v1.prefix.into(), "V1", v1.count),
     };
     Ok(found.into_iter().map(row).collect())
 }

@@ -35,4 +35,4 @@ pub use file::read_file;
 pub use listing::{Listing, Part, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};
 pub use tensors::{Format, Place, Tensors};
-pub use v1::{V1, V1Tensor, is_v1_file};
+pub use v1::{Sniffed, V1, V1Tensor, sniff_v1};

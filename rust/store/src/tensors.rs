@@ -155,7 +155,7 @@ impl Tensors {
     pub fn listing(&self) -> Result<&Arc<Listing>> {
         match self {
             Self::V2(bundle) => bundle.listing(),
-            Self::V1(v1) => v1.listing(),
+            Self::V1(v1) => Ok(v1.listing()),
         }
     }
 
@@ -163,7 +163,7 @@ impl Tensors {
     pub fn info(&self, name: &[u8]) -> Result<Option<Listing>> {
         match self {
             Self::V2(bundle) => bundle.info(name),
-            Self::V1(v1) => v1.info(name),
+            Self::V1(v1) => Ok(v1.info(name)),
         }
     }
 }

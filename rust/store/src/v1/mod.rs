@@ -13,12 +13,13 @@ mod shard;
 mod sniff;
 mod tensors;
 
-pub use sniff::is_v1_file;
+pub use sniff::{Sniffed, sniff_v1};
 pub use tensors::V1Tensor;
 
 use crate::bundle::Options;
 use crate::{Error, Listing, Part, Result};
 use once_cell::race::OnceBox;
+use read::Held;
 use shard::V1Shard;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -74,36 +75,33 @@ impl V1 {
         self.tensors.get(i)
     }
 
-    /// All tensors, in the order of their names. How long strings are stands in their records only, which are read
-    /// for that.
-    pub fn listing(&self) -> Result<&Arc<Listing>> {
-        self.listing.get_or_try_init(|| {
-            let mut listing = Listing::default();
+    /// All tensors, in the order of their names. How many bytes strings have stands in their records only, which are
+    /// read for that; of a damaged one it is none, and reading says what is wrong with it.
+    pub fn listing(&self) -> &Arc<Listing> {
+        self.listing.get_or_init(|| {
+            let (mut listing, mut held) = (Listing::default(), Held::default());
             for tensor in &self.tensors {
-                self.list(&mut listing, tensor)?;
+                self.list(&mut listing, tensor, &mut held);
             }
-            Ok(Box::new(Arc::new(listing)))
+            Box::new(Arc::new(listing))
         })
     }
 
     /// What the contents say of a tensor, as a listing of one.
-    pub fn info(&self, name: &[u8]) -> Result<Option<Listing>> {
-        let Some(tensor) = self.find(name) else {
-            return Ok(None);
-        };
+    pub fn info(&self, name: &[u8]) -> Option<Listing> {
         let mut listing = Listing::default();
-        self.list(&mut listing, tensor)?;
-        Ok(Some(listing))
+        self.list(&mut listing, self.find(name)?, &mut Held::default());
+        Some(listing)
     }
 
-    fn list(&self, listing: &mut Listing, tensor: &V1Tensor) -> Result<()> {
+    fn list(&self, listing: &mut Listing, tensor: &V1Tensor, held: &mut Held) {
         let mut parts = Vec::with_capacity(tensor.slices.len());
         for (i, (slice, shard)) in tensor.slices.iter().enumerate() {
             // A slice that does not fit is listed without a size: reading says what is wrong with it.
             let entry = match slice.region(&tensor.shape) {
                 Ok(region) => Some(Entry {
                     dtype: tensor.dtype,
-                    size: self.stored_size(tensor, i, region.elements())?,
+                    size: self.stored_size(tensor, i, region.elements(), held),
                     shape: region.shape(),
                     shard: i32::try_from(*shard).unwrap_or(i32::MAX),
                     offset: NO_OFFSET,
@@ -130,21 +128,16 @@ impl V1 {
             },
         };
         listing.append(&tensor.name, &entry, parts);
-        Ok(())
     }
 
     /// How many bytes the elements of a slice have.
-    fn stored_size(&self, tensor: &V1Tensor, slice: usize, elements: u64) -> Result<i64> {
+    fn stored_size(&self, tensor: &V1Tensor, slice: usize, elements: u64, held: &mut Held) -> i64 {
         let size = match (tensor.dtype.width(), tensor.dtype.layout()) {
             (Some(width), _) => elements.saturating_mul(width as u64),
-            (None, Layout::Strings) => {
-                let strings = self.strings_of(tensor, slice);
-                let strings = strings.map_err(|error| error.for_tensor(&tensor.name))?;
-                strings.iter().map(|string| string.len() as u64).sum()
-            }
+            (None, Layout::Strings) => self.string_bytes(tensor, slice, held).unwrap_or(0),
             (None, _) => 0, // not to be read
         };
-        Ok(i64::try_from(size).unwrap_or(i64::MAX))
+        i64::try_from(size).unwrap_or(i64::MAX)
     }
 
     /// The boxes of a tensor's slices, in their order.

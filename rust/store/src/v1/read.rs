@@ -9,6 +9,7 @@ use bytes::Bytes;
 use std::io;
 use tensorbundle_wire::bundle::{ByteOrder, Region, check_tiling};
 use tensorbundle_wire::dtype::Layout;
+use tensorbundle_wire::table::Block;
 use tensorbundle_wire::tensor_proto::CountedValues;
 use tensorbundle_wire::v1::Record;
 use tensorbundle_wire::{Fault, limits, with_capacity};
@@ -18,6 +19,13 @@ struct Piece {
     record: Record,
     shard: usize,
     offset: u64,
+}
+
+/// The block that was used last: what is read next is often in the same, whatever its size.
+#[derive(Default)]
+pub(super) struct Held {
+    shard: usize,
+    block: Option<(usize, Block)>,
 }
 
 impl V1 {
@@ -35,11 +43,10 @@ impl V1 {
         let first = tensor.slices.first().map_or(0, |(_, shard)| *shard);
         check_tiling(&tensor.shape, &regions).map_err(|fault| self.contents_fault(first, fault))?;
         let want = wanted(&tensor.shape, options.rows.as_ref());
+        let pieces = self.in_stored_order(tensor, regions, &want);
         let value = match tensor.dtype.layout() {
-            Layout::Fixed { width, .. } => {
-                Value::Raw(self.numbers(tensor, &regions, &want, width)?)
-            }
-            Layout::Strings => Value::List(self.strings(tensor, &regions, &want)?),
+            Layout::Fixed { width, .. } => Value::Raw(self.numbers(tensor, &pieces, &want, width)?),
+            Layout::Strings => Value::List(self.strings(tensor, &pieces, &want)?),
             Layout::Variants | Layout::None => {
                 let what = format!("values of type {} cannot be read", tensor.dtype);
                 return Err(
@@ -51,10 +58,31 @@ impl V1 {
         Ok(Tensor { dtype: tensor.dtype, shape, order: ByteOrder::Little, value })
     }
 
+    /// The slices that hold some of what is wanted, as their records lie in the files: each block is read once.
+    fn in_stored_order(
+        &self,
+        tensor: &V1Tensor,
+        regions: Vec<Region>,
+        want: &Region,
+    ) -> Vec<(usize, Region)> {
+        let touched = regions.into_iter().enumerate().filter(|(_, region)| overlaps(region, want));
+        let mut placed: Vec<_> = touched
+            .map(|(i, region)| {
+                let slice = tensor.slices.get(i);
+                let place = slice.and_then(|(slice, shard)| {
+                    Some((*shard, self.shard(*shard).ok()?.block_of(&tensor.name, slice)))
+                });
+                (place, i, region)
+            })
+            .collect();
+        placed.sort_by_key(|(place, i, _)| (*place, *i));
+        placed.into_iter().map(|(_, i, region)| (i, region)).collect()
+    }
+
     fn numbers(
         &self,
         tensor: &V1Tensor,
-        regions: &[Region],
+        pieces: &[(usize, Region)],
         want: &Region,
         width: usize,
     ) -> Result<Bytes> {
@@ -65,11 +93,9 @@ impl V1 {
         self.check_room(tensor, want)?;
         let mut buffer = Buffer::zeroed(len).map_err(no_memory)?;
         let out = buffer.as_mut();
-        for (i, region) in regions.iter().enumerate() {
-            if !overlaps(region, want) {
-                continue;
-            }
-            let piece = self.piece(tensor, i)?;
+        let mut held = Held::default();
+        for (i, region) in pieces {
+            let piece = self.piece(tensor, *i, &mut held)?;
             let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
             let values = values.map_err(|fault| self.piece_fault(&piece, fault))?;
             if let Some((from, to, n)) = only_run(region, want) {
@@ -109,19 +135,33 @@ impl V1 {
         Err(self.contents_fault(first, Fault::corrupt("table of contents", what)))
     }
 
-    fn strings(&self, tensor: &V1Tensor, regions: &[Region], want: &Region) -> Result<Vec<Bytes>> {
-        let mut lists = Vec::with_capacity(regions.len());
-        for (i, region) in regions.iter().enumerate() {
-            if overlaps(region, want) {
-                lists.push((region, self.strings_of(tensor, i)?));
-            }
+    fn strings(
+        &self,
+        tensor: &V1Tensor,
+        pieces: &[(usize, Region)],
+        want: &Region,
+    ) -> Result<Vec<Bytes>> {
+        let (mut held, mut whole) = (Held::default(), Vec::new());
+        for (i, region) in pieces {
+            let piece = self.piece(tensor, *i, &mut held)?;
+            let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
+            let values = values.map_err(|fault| self.piece_fault(&piece, fault))?;
+            let (first, n) =
+                only_run(region, want).map_or((0, region.elements()), |(from, _, n)| (from, n));
+            let list = values.items(first, n).map_err(|fault| self.piece_fault(&piece, fault))?;
+            whole.push((region, first, list));
+        }
+        if let [(_, _, list)] = whole.as_mut_slice()
+            && list.len() as u64 == want.elements()
+        {
+            return Ok(std::mem::take(list));
         }
         let count = want.elements() as usize; // of the slices' elements, which were there to be counted
         let mut all = with_capacity(count, "string tensor")?;
         all.resize(count, Bytes::new());
-        for (region, list) in lists {
+        for (region, first, list) in whole {
             for_runs(region, want, |from, to, n| {
-                let (from, to, n) = (from as usize, to as usize, n as usize);
+                let (from, to, n) = ((from - first) as usize, to as usize, n as usize);
                 if let Some(place) = all.get_mut(to..to + n) {
                     place.clone_from_slice(list.get(from..from + n).unwrap_or_default());
                 }
@@ -131,24 +171,27 @@ impl V1 {
         Ok(all)
     }
 
-    /// The strings of slice `i`.
-    pub(super) fn strings_of(&self, tensor: &V1Tensor, i: usize) -> Result<Vec<Bytes>> {
+    /// How many bytes the strings of slice `i` have.
+    pub(super) fn string_bytes(&self, tensor: &V1Tensor, i: usize, held: &mut Held) -> Result<u64> {
         let Some((slice, shard)) = tensor.slices.get(i) else {
-            return Ok(Vec::new());
+            return Ok(0);
         };
         let region = slice.region(&tensor.shape);
         let region = region.map_err(|fault| self.contents_fault(*shard, fault))?;
-        let piece = self.piece(tensor, i)?;
+        let piece = self.piece(tensor, i, held)?;
         let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
-        let strings = values.and_then(|values| values.items());
-        strings.map_err(|fault| self.piece_fault(&piece, fault))
+        let bytes = values.and_then(|values| values.item_bytes());
+        bytes.map_err(|fault| self.piece_fault(&piece, fault))
     }
 
-    fn piece(&self, tensor: &V1Tensor, i: usize) -> Result<Piece> {
+    fn piece(&self, tensor: &V1Tensor, i: usize, held: &mut Held) -> Result<Piece> {
         let Some((slice, shard)) = tensor.slices.get(i) else {
             return Err(Fault::corrupt("table of contents", format!("no slice {i}")).into());
         };
-        let (record, offset) = self.shard(*shard)?.record(&tensor.name, slice)?;
+        if held.shard != *shard {
+            *held = Held { shard: *shard, block: None };
+        }
+        let (record, offset) = self.shard(*shard)?.record(&tensor.name, slice, &mut held.block)?;
         Ok(Piece { record, shard: *shard, offset })
     }
 

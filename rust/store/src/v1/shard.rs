@@ -19,7 +19,7 @@ pub(super) struct V1Shard {
 }
 
 /// Blocks of more bytes than this are not kept. TensorFlow cuts a block at 256 KiB; larger is one with a large value.
-const SMALL: usize = 1 << 20;
+const SMALL: usize = 8 << 20;
 
 impl V1Shard {
     /// Reads the footer, the index block and the block with the contents: also gives what those list.
@@ -42,7 +42,7 @@ impl V1Shard {
         let mut entries = block.iter();
         match entries.next_entry() {
             Some((b"", value)) if v1::is_contents(value) => {
-                Contents::parse(value).map_err(|fault| self.contents_fault(fault))
+                Contents::parse(value, self.len()).map_err(|fault| self.contents_fault(fault))
             }
             Some((b"", value)) if value.first() == Some(&0x08) => Err(self.contents_fault(
                 Fault::corrupt(PART, "this is the index of a V2 checkpoint")
@@ -70,8 +70,18 @@ impl V1Shard {
         self.table.source().len()
     }
 
-    /// The record of a slice, and where its block begins in the file.
-    pub(super) fn record(&self, name: &[u8], slice: &TensorSlice) -> Result<(Record, u64)> {
+    /// The number of the block that a slice's record is in, if there is one.
+    pub(super) fn block_of(&self, name: &[u8], slice: &TensorSlice) -> Option<usize> {
+        self.table.block_of(SliceKeys::new(name).key(slice))
+    }
+
+    /// The record of a slice, and where its block begins in the file. `held` is the block that was used last.
+    pub(super) fn record(
+        &self,
+        name: &[u8],
+        slice: &TensorSlice,
+        held: &mut Option<(usize, Block)>,
+    ) -> Result<(Record, u64)> {
         let mut keys = SliceKeys::new(name);
         let key = keys.key(slice);
         let missing = || {
@@ -83,7 +93,11 @@ impl V1Shard {
             self.contents_fault(fault.advise("the file is damaged, or was put together wrongly"))
         };
         let i = self.table.block_of(key).ok_or_else(missing)?;
-        let slot = self.block(i)?.get(key).ok_or_else(missing)?;
+        let block = match held {
+            Some((number, block)) if *number == i => block,
+            _ => &held.insert((i, self.block(i)?)).1,
+        };
+        let slot = block.get(key).ok_or_else(missing)?;
         let offset = self.table.handle(i).map_or(0, |handle| handle.offset);
         let at = |fault: Fault| Error::fault(self.path(), fault.at(offset));
         let record = Record::parse(&slot.value).map_err(at)?;

@@ -25,8 +25,7 @@ pub(super) fn merge<'a>(
 ) -> Result<()> {
     parts.extend(edits.chunks.iter().map(|chunk| &chunk[..]));
     if edits.fields.is_empty() {
-        parts.iter().for_each(|part| out.extend_from_slice(part));
-        return Ok(());
+        return parts.iter().try_for_each(|part| append(out, part));
     }
     let mut targets = BTreeMap::new();
     for (&number, edits) in &edits.fields {
@@ -42,11 +41,21 @@ pub(super) fn merge<'a>(
                 None => true,
             };
             if kept {
-                out.extend_from_slice(raw);
+                append(out, raw)?;
             }
         }
     }
     targets.into_values().try_for_each(|target| target.finish(out))
+}
+
+/// Appends bytes, of which there can be as many as the limits allow; the memory may not be had.
+fn append(out: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
+    if out.try_reserve(bytes.len()).is_err() {
+        let what = format!("no memory for {} bytes", out.len().saturating_add(bytes.len()));
+        return Err(Fault::unsupported(PART, what));
+    }
+    out.extend_from_slice(bytes);
+    Ok(())
 }
 
 /// A field with edits, and what was seen of it.
@@ -166,14 +175,14 @@ impl<'a> Target<'a> {
                 for (key, edits) in all {
                     let mut whole = Vec::new();
                     match key {
-                        MapKey::Text(text) => put_bytes(key_field.number(), text, &mut whole),
+                        MapKey::Text(text) => put_bytes(key_field.number(), text, &mut whole)?,
                         MapKey::Number(number) => {
                             put_tag(key_field, &mut whole);
                             put_varint(&mut whole, *number);
                         }
                     }
                     put(value_field, edits, values.remove(key).unwrap_or_default(), &mut whole)?;
-                    put_bytes(field.number(), &whole, out);
+                    put_bytes(field.number(), &whole, out)?;
                 }
                 Ok(())
             }
@@ -207,7 +216,7 @@ fn put<'a>(
     if let Some(ty) = field.message_type() {
         let mut message = Vec::new();
         merge(edits, ty, pieces, &mut message)?;
-        put_bytes(field.number(), &message, out);
+        put_bytes(field.number(), &message, out)?;
         return Ok(());
     }
     let name = field.name();
@@ -219,8 +228,7 @@ fn put<'a>(
         return Err(corrupt(format!("a way leads into {name}, which is no message")));
     }
     if matches!(field.kind(), Kind::String | Kind::Bytes) {
-        put_bytes(field.number(), chunk, out);
-        return Ok(());
+        return put_bytes(field.number(), chunk, out);
     }
     let word = std::str::from_utf8(chunk).ok().and_then(|word| bits(field, word.trim()));
     let word = word.ok_or_else(|| corrupt(format!("{name} cannot be {}", shown(chunk))))?;
@@ -243,8 +251,8 @@ fn put_tag(field: &Field, out: &mut Vec<u8>) {
     put_varint(out, u64::from(field.number()) << 3 | wire_type);
 }
 
-fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     put_varint(out, u64::from(number) << 3 | 2);
     put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    append(out, bytes)
 }

@@ -8,12 +8,12 @@
 //! Counting comes first and takes no memory; then the caller, who knows that they are as many as they should be,
 //! says where they go.
 
-use super::values::{element_bits, given_items};
+use super::values::element_bits;
 use super::{Field, Form, PART, malformed};
 use crate::dtype::DataType;
 use crate::pb::{Value, fields};
 use crate::varint::{Cursor, count_varints};
-use crate::{Fault, Result};
+use crate::{Fault, Result, with_capacity};
 use bytes::Bytes;
 
 /// The values of a `TensorProto` that holds nothing else.
@@ -60,6 +60,12 @@ impl<'a> CountedValues<'a> {
         let mut count = 0_u64;
         for value in self.field.values(self.message) {
             let value = value?;
+            if let (Form::Fixed(unit), Value::Len(list)) = (self.field.form, value)
+                && !list.len().is_multiple_of(unit)
+            {
+                let what = format!("{} bytes of numbers of {unit} bytes each", list.len());
+                return Err(Fault::corrupt(PART, what));
+            }
             let here = match (self.field.form, value) {
                 (Form::Fixed(_) | Form::Octets, Value::Len(list)) => list.len() as u64,
                 (Form::Varints, Value::Len(list)) => count_varints(list),
@@ -79,12 +85,32 @@ impl<'a> CountedValues<'a> {
         Ok(count / width)
     }
 
-    /// The strings, of a type that has such values.
-    pub fn items(&self) -> Result<Vec<Bytes>> {
-        match self.count {
-            0 => Ok(Vec::new()),
-            count => given_items(self.message, self.field, count),
+    /// Strings, of a type that has such values: `len` of them, from `first` on.
+    pub fn items(&self, first: u64, len: u64) -> Result<Vec<Bytes>> {
+        let len = usize::try_from(len.min(self.count)).unwrap_or(usize::MAX);
+        let mut items = with_capacity(len, PART)?;
+        if len == 0 {
+            return Ok(items);
         }
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        for value in self.field.values(self.message).skip(first).take(len) {
+            if let Value::Len(item) = value? {
+                items.push(self.message.slice_ref(item));
+            }
+        }
+        Ok(items)
+    }
+
+    /// The bytes of all strings.
+    pub fn item_bytes(&self) -> Result<u64> {
+        let mut sum = 0;
+        for value in self.field.values(self.message).take(usize::try_from(self.count).unwrap_or(0))
+        {
+            if let Value::Len(item) = value? {
+                sum += item.len() as u64;
+            }
+        }
+        Ok(sum)
     }
 
     /// Fills `out` with elements from `first` on, dense and little-endian.
@@ -200,10 +226,10 @@ mod tests {
         let bytes = b"\x3a\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02";
         assert_eq!(read(T::INT8, bytes, 2).unwrap(), [0xff, 2]);
         let message = Bytes::from_static(b"\x42\0\x42\x03abc");
-        assert_eq!(
-            CountedValues::new(&message, T::STRING, 2).unwrap().items().unwrap(),
-            ["", "abc"]
-        );
+        let strings = CountedValues::new(&message, T::STRING, 2).unwrap();
+        assert_eq!(strings.items(0, 2).unwrap(), ["", "abc"]);
+        assert_eq!(strings.items(1, 1).unwrap(), ["abc"]);
+        assert_eq!(strings.item_bytes().unwrap(), 3);
     }
 
     #[test]
@@ -240,10 +266,8 @@ mod tests {
             text(T::INT64, b"\x22\x08abcdefgh", 1),
             "tensor: got tensor_content, want 1 values in field 10"
         );
-        assert_eq!(
-            text(T::FLOAT, b"\x2a\x03abc", 1),
-            "tensor: 3 bytes of float32, want a multiple of 4"
-        );
+        assert_eq!(text(T::FLOAT, b"\x2a\x03abc", 1), "tensor: 3 bytes of numbers of 4 bytes each");
+        assert!(text(T::FLOAT, b"\x2a\x03abc\x2a\x05abcde", 2).contains("3 bytes of numbers"));
         assert!(text(T(0), b"", 1).contains("type invalid (number 0) cannot be read"));
         assert!(read(T::INT32, b"\x3a\x02\xff\x01", 1).is_ok());
         assert!(text(T::INT32, b"\x3a\x02\xff\xff", 1).contains("got 0 values"));
@@ -253,7 +277,7 @@ mod tests {
     fn what_an_empty_tensor_holds_does_not_matter() {
         let message = Bytes::from_static(b"\x52\x01\x05");
         let values = CountedValues::new(&message, T::STRING, 0).unwrap();
-        assert_eq!(values.items().unwrap(), Vec::<Bytes>::new());
+        assert_eq!(values.items(0, 0).unwrap(), Vec::<Bytes>::new());
         assert_eq!(read(T::INT64, b"\x52\x01\x05", 0).unwrap(), []);
     }
 }

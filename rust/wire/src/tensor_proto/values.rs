@@ -177,7 +177,7 @@ fn given_octets(message: &Bytes, head: &Head<'_>, most: usize) -> Result<Bytes> 
 }
 
 /// The first `count` of the strings or messages.
-pub(super) fn given_items(message: &Bytes, field: Field, count: u64) -> Result<Vec<Bytes>> {
+fn given_items(message: &Bytes, field: Field, count: u64) -> Result<Vec<Bytes>> {
     let mut given = 0_usize;
     for value in field.values(message) {
         value?;

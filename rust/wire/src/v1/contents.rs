@@ -32,15 +32,25 @@ pub struct SavedTensor {
     pub slices: Vec<TensorSlice>,
 }
 
-pub(super) const PART: &str = "table of contents";
+const PART: &str = "table of contents";
+
+/// How much a tensor counts against the room for slices, of which a file has as many as bytes. A real one takes 50
+/// bytes or more in its line and its record; Snappy brings that down to ten.
+const TENSOR_PLACES: usize = 8;
+
+fn too_many() -> Fault {
+    let what = "it lists more tensors and slices than the file can hold values for";
+    Fault::corrupt(PART, what)
+}
 
 impl Contents {
-    /// Reads the value of the empty key. Tensors without slices are left out: nothing is stored of them.
-    pub fn parse(message: &[u8]) -> Result<Self> {
+    /// Reads the value of the empty key, in a file of so many bytes. Tensors without slices are left out: nothing is
+    /// stored of them.
+    pub fn parse(message: &[u8], file_len: u64) -> Result<Self> {
         const META: u32 = 1;
         let mut contents = Self::default();
         let mut version = Version::default();
-        let mut room = limits::max_slices(message.len() as u64);
+        let mut room = limits::max_slices(file_len);
         let mut all = fields(message);
         while let Some(field) = all.next_field().map_err(malformed)? {
             let (META, Value::Len(meta)) = field else {
@@ -52,6 +62,7 @@ impl Contents {
                     (1, Value::Len(tensor)) => {
                         let tensor = SavedTensor::parse(tensor, &mut room)?;
                         if !tensor.slices.is_empty() {
+                            room = room.checked_sub(TENSOR_PLACES).ok_or_else(too_many)?;
                             contents.tensors.push(tensor);
                         }
                     }
@@ -89,6 +100,9 @@ impl SavedTensor {
                 (4, Value::Len(slice)) => {
                     let slice = TensorSlice::parse(slice, *room)?;
                     *room = room.checked_sub(slice.places()).ok_or(Malformed::TooMany)?;
+                    if self.slices.is_empty() {
+                        self.slices.reserve_exact(1); // most have one
+                    }
                     self.slices.push(slice);
                 }
                 _ => {}
@@ -112,7 +126,7 @@ mod tests {
     #[test]
     fn of_one_tensor() {
         assert!(super::super::is_contents(ONE));
-        let contents = Contents::parse(ONE).unwrap();
+        let contents = Contents::parse(ONE, 200).unwrap();
         let tensor = SavedTensor {
             name: (*b"b").into(),
             dtype: DataType::INT64,
@@ -125,7 +139,17 @@ mod tests {
     #[test]
     fn nothing_is_stored_of_a_tensor_without_slices() {
         let without = b"\x0a\x0b\x0a\x09\x0a\x01b\x12\x02\x12\x00\x18\x09";
-        assert_eq!(Contents::parse(without).unwrap(), Contents::default());
+        assert_eq!(Contents::parse(without, 200).unwrap(), Contents::default());
+    }
+
+    #[test]
+    fn no_more_than_the_file_has_room_for() {
+        assert!(Contents::parse(ONE, 10).is_ok());
+        let fault = Contents::parse(ONE, 9).unwrap_err().to_string();
+        assert!(fault.contains("more tensors and slices than the file can hold"), "{fault}");
+        assert!(
+            Contents::parse(ONE, 1).unwrap_err().to_string().contains("more than there can be")
+        );
     }
 
     #[test]
@@ -141,7 +165,7 @@ mod tests {
                 "[-1] has a negative dimension",
             ),
         ] {
-            let fault = Contents::parse(bytes).unwrap_err().to_string();
+            let fault = Contents::parse(bytes, 200).unwrap_err().to_string();
             assert!(fault.starts_with("table of contents") && fault.contains(text), "{fault}");
         }
     }
