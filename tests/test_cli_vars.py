@@ -122,7 +122,7 @@ def test_a_checkpoint_alone(data_dir: Path) -> None:
     result = cli("vars", data_dir / "object_graph")
     assert result.code == 0
     assert "layer/kernel/.ATTRIBUTES/VARIABLE_VALUE" in result.out
-    assert result.lines[-1] == "No graph beside the checkpoint: the names of its tensors tell."
+    assert result.lines[-1] == "No graph beside the checkpoint: its tensors and objects tell."
     result = cli("vars", data_dir / "object_graph", "--trainable")
     assert (result.code, result.out) == (1, "")
     assert "no graph that says so" in result.err

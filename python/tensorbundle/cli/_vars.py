@@ -154,5 +154,5 @@ def _remarks(source: Source) -> list[str]:
     if source.checkpoint is None:
         return [f"No values, the sizes are the graph's: {source.missing}"]
     if source.graph_path is None:
-        return ["No graph beside the checkpoint: the names of its tensors tell."]
+        return ["No graph beside the checkpoint: its tensors and objects tell."]
     return []
