@@ -54,7 +54,7 @@ def test_more_shards_than_anyone_has(tmp_path: Path) -> None:
 
 
 def test_v1_table_of_contents_where_the_header_should_be(tmp_path: Path) -> None:
-    """It is taken for the V1 file that it is; whole contents that are broken within are of one too."""
+    """It is taken for the V1 file that it is, here a broken one, if its lengths fit."""
     whole = bytes.fromhex("0A0F0A0D0A016212041202080318092202")
     prefix = header_bundle(tmp_path, whole)
     with refused(CorruptionError, path=prefix + ".index", part="table of contents"):
