@@ -135,7 +135,7 @@ def list_checkpoints(
         each.recorded = prefix in times
         each.timestamp = times.get(prefix)
         each.latest = prefix == latest
-    return sorted(found.values(), key=lambda each: _natural(each.name))
+    return sorted(found.values(), key=lambda each: natural(each.name))
 
 
 class StoredCheckpoint:
@@ -259,8 +259,8 @@ def _beside(directory: str, path: str, written: str) -> str | None:
     return os.path.join(directory, name)  # noqa: PTH118
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Orders model.ckpt-500 before model.ckpt-1000."""
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by: model.ckpt-500 before model.ckpt-1000."""
     import re
 
     return [(len(run) if run.isdecimal() else 0, run) for run in re.split(r"(\d+)", name)]

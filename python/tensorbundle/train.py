@@ -20,7 +20,7 @@ import os
 
 from ._checkpoint import Checkpoint
 from ._directory import STATE_FILE, CheckpointState, list_checkpoints, load_state
-from ._native import is_checkpoint, named_in
+from ._native import is_checkpoint, named_in, read_state
 from .errors import CheckpointError, CorruptionError
 
 TYPE_CHECKING = False
@@ -154,18 +154,22 @@ def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) 
         CorruptionError: the state file names no checkpoint.
     """
     directory = os.fsdecode(checkpoint_dir)
-    state = get_checkpoint_state(directory, latest_filename)
+    # Of all that the file names, only the latest is looked for: iterators ask again and again.
+    state = _tolerated(
+        lambda: read_state(os.path.join(directory, latest_filename or STATE_FILE))  # noqa: PTH118
+    )
     if state is None:
         return None
+    written: str = state[0]
+    whole = os.path.join(directory, written)  # noqa: PTH118
     try:
-        found = named_in(directory, state.recorded_path, False)
+        found = named_in(directory, written, False)
     except OSError:  # files of it are missing: opening it says which
-        return state.model_checkpoint_path
-    if found is None and is_checkpoint(state.model_checkpoint_path):
+        return whole
+    if found is None and is_checkpoint(whole):
         _warn(
-            f"the state file of {directory!r} names the checkpoint "
-            f"{state.model_checkpoint_path!r}, which lies outside of that directory: it is not "
-            "followed; give its path if you trust it"
+            f"the state file of {directory!r} names the checkpoint {whole!r}, which lies outside "
+            "of that directory: it is not followed; give its path if you trust it"
         )
     return found
 
@@ -179,14 +183,22 @@ def get_checkpoint_state(
         CorruptionError: it names no ``model_checkpoint_path``.
     """
     directory = os.fsdecode(checkpoint_dir)
+    state: CheckpointState | None = _tolerated(
+        lambda: load_state(directory, filename=latest_filename or STATE_FILE)
+    )
+    return state
+
+
+def _tolerated(read: Callable[[], Any]) -> Any:
+    """What reading a state file gives; ``None`` where TensorFlow goes on without one."""
     try:
-        return load_state(directory, filename=latest_filename or STATE_FILE)
+        return read()
     except OSError:
         return None
     except CorruptionError as error:
         if "names no model_checkpoint_path" in str(error):
             raise
-        _warn(str(error))
+        _warn(str(error), 4)
         return None
 
 
@@ -262,7 +274,7 @@ def _not_found(error: OSError) -> CheckpointNotFoundError:
     return made
 
 
-def _warn(text: str) -> None:
+def _warn(text: str, level: int = 3) -> None:
     import warnings
 
-    warnings.warn(text, stacklevel=3)
+    warnings.warn(text, stacklevel=level)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 
+from tensorbundle._directory import natural
 from tensorbundle._native import scan_directory
 
 SHARD = re.compile(r"(.+)\.data-\d{5,}-of-(\d{5,})", re.DOTALL)
@@ -38,7 +39,7 @@ class Beside:
     __slots__ = ("companions", "leftovers", "prefixes")
 
     def __init__(self, directory: str, base: str, num_shards: int) -> None:
-        names = sorted(os.listdir(directory), key=_natural)  # noqa: PTH208
+        names = sorted(os.listdir(directory), key=natural)  # noqa: PTH208
         stems = {name.removesuffix(".index") for name in names if name.endswith(".index")}
         companions = {
             f"{base}.meta": "graph",
@@ -53,7 +54,7 @@ class Beside:
             if saved_model.size is not None:
                 self.companions.append(saved_model)
         there = [os.path.basename(found[0]) for found in scan_directory(directory)]  # noqa: PTH119
-        self.prefixes = sorted((name for name in there if name != base), key=_natural)
+        self.prefixes = sorted((name for name in there if name != base), key=natural)
         self.leftovers = [
             Entry(directory, name, what)
             for name in names
@@ -87,8 +88,3 @@ def _leftover(name: str, base: str, num_shards: int, stems: set[str]) -> str | N
     if shard[1] == base and int(shard[2]) != num_shards:
         return "shard of an earlier save"
     return None if shard[1] in stems else "shard without an index"
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Orders model.ckpt-500 before model.ckpt-1000."""
-    return [(len(run) if run.isdecimal() else 0, run) for run in re.split(r"(\d+)", name)]

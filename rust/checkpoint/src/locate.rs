@@ -76,7 +76,7 @@ pub fn locate(path: &Path, follow: bool) -> Result<Located> {
     if path.is_dir() {
         return in_directory(path, follow);
     }
-    if path.file_name().is_some_and(|name| name == STATE_FILE) && is_state_file(path) {
+    if is_named_state_file(path) {
         return latest(path.parent().unwrap_or(Path::new("")), path, follow);
     }
     if let Some(prefix) = prefix_of(path)

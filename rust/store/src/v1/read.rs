@@ -96,8 +96,7 @@ impl V1 {
         let mut held = Held::default();
         for (i, region) in pieces {
             let piece = self.piece(tensor, *i, &mut held)?;
-            let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
-            let values = values.map_err(|fault| self.piece_fault(&piece, fault))?;
+            let values = self.values(tensor, &piece, region)?;
             if let Some((from, to, n)) = only_run(region, want) {
                 let (start, size) = (to as usize * width, n as usize * width);
                 let place = out.get_mut(start..start + size).unwrap_or_default();
@@ -144,8 +143,7 @@ impl V1 {
         let (mut held, mut whole) = (Held::default(), Vec::new());
         for (i, region) in pieces {
             let piece = self.piece(tensor, *i, &mut held)?;
-            let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
-            let values = values.map_err(|fault| self.piece_fault(&piece, fault))?;
+            let values = self.values(tensor, &piece, region)?;
             let (first, n) =
                 only_run(region, want).map_or((0, region.elements()), |(from, _, n)| (from, n));
             let list = values.items(first, n).map_err(|fault| self.piece_fault(&piece, fault))?;
@@ -179,9 +177,8 @@ impl V1 {
         let region = slice.region(&tensor.shape);
         let region = region.map_err(|fault| self.contents_fault(*shard, fault))?;
         let piece = self.piece(tensor, i, held)?;
-        let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
-        let bytes = values.and_then(|values| values.item_bytes());
-        bytes.map_err(|fault| self.piece_fault(&piece, fault))
+        let values = self.values(tensor, &piece, &region)?;
+        values.item_bytes().map_err(|fault| self.piece_fault(&piece, fault))
     }
 
     fn piece(&self, tensor: &V1Tensor, i: usize, held: &mut Held) -> Result<Piece> {
@@ -193,6 +190,17 @@ impl V1 {
         }
         let (record, offset) = self.shard(*shard)?.record(&tensor.name, slice, &mut held.block)?;
         Ok(Piece { record, shard: *shard, offset })
+    }
+
+    /// The values of a slice, which are as many as it has elements.
+    fn values<'a>(
+        &self,
+        tensor: &V1Tensor,
+        piece: &'a Piece,
+        region: &Region,
+    ) -> Result<CountedValues<'a>> {
+        let values = CountedValues::new(&piece.record.data, tensor.dtype, region.elements());
+        values.map_err(|fault| self.piece_fault(piece, fault))
     }
 
     fn piece_fault(&self, piece: &Piece, fault: Fault) -> Error {

@@ -5,6 +5,7 @@
 //! ```
 
 use crate::pb::{Malformed, Value, fields};
+use crate::v1::is_contents;
 use crate::version::Version;
 use crate::{Fault, Result, limits};
 
@@ -34,8 +35,7 @@ const PART: &str = "bundle header";
 impl Header {
     /// Reads the header and holds its version against this reader's.
     pub fn parse(message: &[u8]) -> Result<Self> {
-        if message.first() == Some(&0x0a) {
-            // Field 1 with a length: a SavedTensorSlices.
+        if is_contents(message) {
             return Err(Fault::corrupt(PART, "this is the table of contents of a V1 checkpoint"));
         }
         let raw = Raw::parse(message).map_err(|malformed| {
