@@ -14,9 +14,9 @@ pub fn read_file(path: &Path, mmap: bool) -> Result<Bytes> {
     let file = File::open(path).map_err(|error| Error::io(path, error, ""))?;
     if mmap
         && file.len() >= SMALL
-        && let Ok(bytes) = map::map(&file)
+        && let Ok(map) = map::map(&file)
     {
-        return Ok(bytes);
+        return Ok(map.bytes());
     }
     let memory = |error| Error::io(path, error, "memory for the file");
     let len =

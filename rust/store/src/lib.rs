@@ -6,7 +6,7 @@
 //! listing    every tensor of a bundle                           partition  a tensor from its slices
 //! shard      one data file, mapped or read when first touched   checksum   what was checked already
 //! v1         a V1 checkpoint: its files, their tensors
-//! file source map buffer lazy parallel                          files, memory, threads
+//! file source map pages buffer lazy parallel                    files, memory, threads
 //! ```
 //!
 //! A [`Bundle`] is immutable and shared without locks; what it opens on the way (blocks, shards) is set
@@ -20,6 +20,7 @@ mod file;
 mod lazy;
 mod listing;
 mod map;
+mod pages;
 mod parallel;
 mod partition;
 mod read;

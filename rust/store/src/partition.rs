@@ -148,10 +148,18 @@ fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> R
         return Ok(());
     }
     let start = piece.range.start;
+    let span = start + first..start + last;
+    let read;
     let span = match &piece.checked {
-        Some(bytes) => Some(bytes.slice(first as usize..last as usize)),
-        None if piece.shard.is_mapped() || longest >= DIRECT => None,
-        None => Some(piece.shard.bytes(&(start + first..start + last))?),
+        Some(bytes) => bytes.get(first as usize..last as usize),
+        None if longest >= DIRECT => None,
+        None => match piece.shard.touch(&span) {
+            Some(bytes) => Some(bytes),
+            None => {
+                read = piece.shard.copy(&span)?;
+                Some(&*read)
+            }
+        },
     };
     for_runs(&piece.region, want, |from, to, n| {
         let (from, to, len) = (from * width, (to * width) as usize, (n * width) as usize);

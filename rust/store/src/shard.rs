@@ -1,13 +1,15 @@
 //! One data file: tensors' bytes one after another, with nothing between them that can be relied on.
 
 use crate::buffer::Buffer;
-use crate::source::File;
+use crate::pages::{Pages, chunks};
+use crate::source::{File, FileId};
 use crate::{Error, Result, map};
 use bytes::Bytes;
+use once_cell::race::OnceBox;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use tensorbundle_wire::crc::MaskedCrc;
+use tensorbundle_wire::crc::{MaskedCrc, RunningCrc};
 use tensorbundle_wire::{Fault, lookalike};
 
 /// An open data shard.
@@ -18,10 +20,19 @@ pub(crate) struct Shard {
 
 enum Data {
     /// The whole file, mapped. The map needs no open file.
-    Mapped(Bytes),
+    Mapped {
+        map: Bytes,
+        pages: Pages,
+        id: Option<FileId>,
+        /// Opened again, to be read where the map cannot be touched.
+        again: OnceBox<File>,
+    },
     /// The file, to be read.
     Read(File),
 }
+
+/// How much is read at once to be looked at and dropped: it should stay in the cache of the core.
+const SCRATCH: usize = 128 << 10;
 
 impl Shard {
     /// Opens a shard. Where the system cannot map the file, it is read instead. `missing` says what to do if
@@ -32,7 +43,15 @@ impl Shard {
             _ => Error::io(path, error, "a data shard"),
         })?;
         let map = if mmap { map::map(&file).ok() } else { None };
-        let data = map.map_or_else(|| Data::Read(file), Data::Mapped);
+        let data = match map {
+            Some(map) => Data::Mapped {
+                map: map.bytes(),
+                pages: map.pages(),
+                id: file.id(),
+                again: OnceBox::new(),
+            },
+            None => Data::Read(file),
+        };
         Ok(Self { path: path.to_owned(), data })
     }
 
@@ -42,13 +61,13 @@ impl Shard {
 
     pub(crate) fn len(&self) -> u64 {
         match &self.data {
-            Data::Mapped(map) => map.len() as u64,
+            Data::Mapped { map, .. } => map.len() as u64,
             Data::Read(file) => file.len(),
         }
     }
 
     pub(crate) fn is_mapped(&self) -> bool {
-        matches!(self.data, Data::Mapped(_))
+        matches!(self.data, Data::Mapped { .. })
     }
 
     /// Holds a range against the length of the file. Where an empty one lies does not matter.
@@ -68,7 +87,8 @@ impl Shard {
         let advice = self.looks_like()?.unwrap_or_else(|| {
             "the copy was cut short, or the shard belongs to another checkpoint".into()
         });
-        Err(Error::fault(self.path(), fault.at(range.start).advise(advice)))
+        let fault = fault.at(range.start).got_want(self.len(), range.end);
+        Err(Error::fault(self.path(), fault.advise(advice)))
     }
 
     /// What a file looks like that is too short to be the shard.
@@ -81,8 +101,8 @@ impl Shard {
     pub(crate) fn bytes(&self, range: &Range<u64>) -> Result<Bytes> {
         self.check(range)?;
         match &self.data {
-            Data::Mapped(_) if range.is_empty() => Ok(Bytes::new()),
-            Data::Mapped(map) => Ok(map.slice(range.start as usize..range.end as usize)),
+            Data::Mapped { .. } if range.is_empty() => Ok(Bytes::new()),
+            Data::Mapped { map, .. } => Ok(map.slice(range.start as usize..range.end as usize)),
             Data::Read(_) => self.copy(range),
         }
     }
@@ -100,25 +120,80 @@ impl Shard {
 
     /// Fills `out` from `offset` on.
     pub(crate) fn read_into(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        self.check(&(offset..offset.saturating_add(out.len() as u64)))?;
-        match &self.data {
-            Data::Mapped(_) if out.is_empty() => Ok(()),
-            Data::Mapped(map) => {
-                let start = offset as usize;
-                out.copy_from_slice(map.get(start..start + out.len()).unwrap_or_default());
-                Ok(())
+        let range = offset..offset.saturating_add(out.len() as u64);
+        self.check(&range)?;
+        for chunk in chunks(&range) {
+            let at = (chunk.start - offset) as usize..(chunk.end - offset) as usize;
+            let part = out.get_mut(at).unwrap_or_default();
+            match self.touch(&chunk) {
+                Some(bytes) => part.copy_from_slice(bytes),
+                None => self.file()?.read_into(chunk.start, part)?,
             }
-            Data::Read(file) => file.read_into(offset, out),
         }
+        Ok(())
+    }
+
+    /// The mapped bytes of a range, if they can be touched now without a fault. The sooner that is done, the better.
+    pub(crate) fn touch(&self, range: &Range<u64>) -> Option<&[u8]> {
+        let Data::Mapped { map, pages, .. } = &self.data else {
+            return None;
+        };
+        // Where its pages cannot be had, reading says why.
+        let there = chunks(range).all(|chunk| pages.bring_in(&chunk).unwrap_or(false));
+        there.then(|| map.get(range.start as usize..range.end as usize)).flatten()
+    }
+
+    /// The file, to be read.
+    fn file(&self) -> Result<&File> {
+        let (id, len, again) = match &self.data {
+            Data::Read(file) => return Ok(file),
+            Data::Mapped { map, id, again, .. } => (id, map.len() as u64, again),
+        };
+        again.get_or_try_init(|| {
+            let file = File::open(&self.path)
+                .map_err(|error| Error::io(&self.path, error, "a data shard, opened again"))?;
+            if file.id() == *id {
+                return Ok(Box::new(file.with_len(len)));
+            }
+            let what = "the file that is mapped was cut short, and another stands in its place";
+            let fault = Fault::corrupt("data shard", what).advise("open the checkpoint again");
+            Err(Error::fault(&self.path, fault))
+        })
+    }
+
+    /// Calls `look` with all bytes of a range, piece by piece. `scratch` is memory that many calls can share.
+    pub(crate) fn look(
+        &self,
+        range: &Range<u64>,
+        scratch: &mut Vec<u8>,
+        mut look: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        self.check(range)?;
+        for chunk in chunks(range) {
+            if let Some(bytes) = self.touch(&chunk) {
+                look(bytes);
+                continue;
+            }
+            scratch.resize(SCRATCH, 0);
+            let mut at = chunk.start;
+            while at < chunk.end {
+                let len = (chunk.end - at).min(SCRATCH as u64);
+                let part = scratch.get_mut(..len as usize).unwrap_or_default();
+                self.file()?.read_into(at, part)?;
+                look(part);
+                at += len;
+            }
+        }
+        Ok(())
     }
 
     /// The masked checksum of a range, if the file is mapped.
     pub(crate) fn checksum(&self, range: &Range<u64>) -> Result<Option<MaskedCrc>> {
-        self.check(range)?;
-        let Data::Mapped(map) = &self.data else {
+        if !self.is_mapped() {
             return Ok(None);
-        };
-        let bytes = map.get(range.start as usize..range.end as usize);
-        Ok(Some(MaskedCrc::of(bytes.unwrap_or_default())))
+        }
+        let mut running = RunningCrc::new();
+        self.look(range, &mut Vec::new(), |bytes| running.extend(bytes))?;
+        Ok(Some(running.masked()))
     }
 }

@@ -40,6 +40,16 @@ impl File {
         self.len
     }
 
+    /// The same file, held to have had `len` bytes when it was opened.
+    pub(crate) fn with_len(self, len: u64) -> Self {
+        Self { len, ..self }
+    }
+
+    /// Which file it is, whatever it is called; `None` where the system does not say.
+    pub(crate) fn id(&self) -> Option<FileId> {
+        id_of(&self.file)
+    }
+
     pub(crate) fn as_std(&self) -> &fs::File {
         &self.file
     }
@@ -69,6 +79,22 @@ impl File {
         }
         Ok(())
     }
+}
+
+/// Device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
+#[cfg(unix)]
+fn id_of(file: &fs::File) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = file.metadata().ok()?;
+    Some(FileId(meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn id_of(_file: &fs::File) -> Option<FileId> {
+    None
 }
 
 impl table::Source for File {

@@ -27,6 +27,7 @@ struct Inner {
     what: String,
     offset: Option<u64>,
     advice: Option<Cow<'static, str>>,
+    got_want: Option<(String, String)>,
 }
 
 impl Fault {
@@ -41,7 +42,7 @@ impl Fault {
     }
 
     fn new(kind: FaultKind, part: Cow<'static, str>, what: String) -> Self {
-        Self(Box::new(Inner { kind, part, what, offset: None, advice: None }))
+        Self(Box::new(Inner { kind, part, what, offset: None, advice: None, got_want: None }))
     }
 
     /// Says where in the file the part begins, unless a deeper layer has said it already.
@@ -56,6 +57,23 @@ impl Fault {
     pub fn advise(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
         self.0.advice.get_or_insert(advice.into());
         self
+    }
+
+    /// Says what was found and what should have been, for programs: the sentence says it in its own way.
+    #[must_use]
+    pub fn got_want(mut self, got: impl fmt::Display, want: impl fmt::Display) -> Self {
+        self.0.got_want.get_or_insert_with(|| (got.to_string(), want.to_string()));
+        self
+    }
+
+    /// What was found, where that can be put in a word or a number.
+    pub fn got(&self) -> Option<&str> {
+        self.0.got_want.as_ref().map(|(got, _)| got.as_str())
+    }
+
+    /// What should have been there.
+    pub fn want(&self) -> Option<&str> {
+        self.0.got_want.as_ref().map(|(_, want)| want.as_str())
     }
 
     /// Corruption, or not supported.
