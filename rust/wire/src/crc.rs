@@ -19,6 +19,11 @@ impl MaskedCrc {
         Self(crc.rotate_right(15).wrapping_add(MASK_DELTA))
     }
 
+    /// The checksum itself.
+    pub fn unmask(self) -> u32 {
+        self.0.wrapping_sub(MASK_DELTA).rotate_left(15)
+    }
+
     /// The masked checksum of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self::mask(crc32c(bytes))
@@ -31,6 +36,7 @@ pub fn check(part: &'static str, what: &str, got: MaskedCrc, want: MaskedCrc) ->
         return Ok(());
     }
     Err(Fault::corrupt(part, format!("{what} does not match: got {got}, want {want}"))
+        .got_want(got, want)
         .advise("the bytes are damaged, or the shard belongs to another checkpoint"))
 }
 
@@ -44,6 +50,60 @@ impl fmt::Debug for MaskedCrc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MaskedCrc({self})")
     }
+}
+
+/// The polynomial, lowest power in the highest bit.
+const POLYNOMIAL: u32 = 0x82f6_3b78;
+
+/// The polynomial 1.
+pub(crate) const ONE: u32 = 1 << 31;
+
+/// The product of two polynomials, modulo that of the checksum.
+pub(crate) fn multiply(a: u32, mut b: u32) -> u32 {
+    let mut product = 0;
+    for bit in (0..32).rev() {
+        product ^= b & (a >> bit & 1).wrapping_neg();
+        b = times_x(b);
+    }
+    product
+}
+
+fn times_x(a: u32) -> u32 {
+    (a >> 1) ^ (POLYNOMIAL & (a & 1).wrapping_neg())
+}
+
+/// Undoes eight steps of [`times_x`]: what one byte more does to a checksum.
+pub(crate) fn over_x8(mut a: u32) -> u32 {
+    for _ in 0..8 {
+        let carry = a >> 31;
+        a = (a ^ (POLYNOMIAL & carry.wrapping_neg())) << 1 | carry;
+    }
+    a
+}
+
+/// x to the power 8 · 2^i.
+const POWERS: [u32; 64] = {
+    let mut powers = [1 << 23; 64]; // x^8
+    let mut i = 1;
+    while i < 64 {
+        let (a, mut b, mut square, mut bit) = (powers[i - 1], powers[i - 1], 0, 31_i32);
+        while bit >= 0 {
+            if a >> bit & 1 == 1 {
+                square ^= b;
+            }
+            b = if b & 1 == 1 { b >> 1 ^ POLYNOMIAL } else { b >> 1 };
+            bit -= 1;
+        }
+        powers[i] = square;
+        i += 1;
+    }
+    powers
+};
+
+/// The checksum of two pieces one after the other, from the checksums of both and the length of the second.
+pub fn combine(first: u32, second: u32, second_len: u64) -> u32 {
+    let bits = POWERS.iter().enumerate().filter(|(i, _)| second_len >> i & 1 == 1);
+    bits.fold(first, |crc, (_, &power)| multiply(power, crc)) ^ second
 }
 
 /// The checksum of `bytes`.
@@ -107,6 +167,26 @@ mod tests {
         })
     }
 
+    #[test]
+    fn long_pieces_combine() {
+        // 4 GiB + 1 zeros, put together from halves.
+        let (mut crc, mut len) = (crc32c(&[0]), 1_u64);
+        for _ in 0..32 {
+            crc = combine(crc, crc, len);
+            len *= 2;
+        }
+        assert_eq!(combine(crc, crc32c(&[0]), 1), combine(crc32c(&[0]), crc, len));
+        assert_eq!(combine(7, crc32c(b""), 0), 7);
+    }
+
+    #[test]
+    fn division_undoes_multiplication() {
+        for a in [0, 1, ONE, 0xdead_beef, !0] {
+            assert_eq!(over_x8(multiply(a, ONE >> 8)), a);
+            assert_eq!(multiply(a, ONE), a);
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_the_polynomial(bytes in proptest::collection::vec(any::<u8>(), 0..2000), cut in 0usize..2000) {
@@ -117,6 +197,9 @@ mod tests {
             prop_assert_eq!(running.masked(), MaskedCrc::mask(reference(&bytes[..cut])));
             running.extend(&bytes[cut..]);
             prop_assert_eq!(running.masked(), MaskedCrc::of(&bytes));
+            prop_assert_eq!(running.masked().unmask(), crc32c(&bytes));
+            let (first, second) = bytes.split_at(cut);
+            prop_assert_eq!(combine(crc32c(first), crc32c(second), second.len() as u64), crc32c(&bytes));
         }
     }
 }

@@ -60,3 +60,7 @@ pub const MAX_UNPACKED: u64 = u32::MAX as u64;
 pub fn max_unpacked(len: u64) -> u64 {
     len.saturating_mul(1024).saturating_add(1 << 24).min(MAX_UNPACKED)
 }
+
+/// Places in a damaged table where a block could begin: each takes memory while the file is searched. A sound table has
+/// some for each hundred bytes at most.
+pub const MAX_BLOCK_STARTS: usize = 1 << 22;

@@ -8,6 +8,7 @@
 
 mod entry;
 mod header;
+mod passing;
 mod shape;
 mod slice;
 mod strings;
@@ -16,6 +17,7 @@ mod variants;
 
 pub use entry::Entry;
 pub use header::{ByteOrder, Header};
+pub use passing::Passing;
 pub use shape::{Shape, elements};
 pub use slice::{Region, SliceKeys, TensorSlice, slice_key};
 pub use strings::parse_strings;

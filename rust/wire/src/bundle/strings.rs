@@ -70,7 +70,7 @@ pub fn parse_strings(
 }
 
 /// A length counts as 4 bytes, or as 8 if it needs more.
-fn extend_with_length(running: &mut RunningCrc, length: u64, order: ByteOrder) {
+pub(super) fn extend_with_length(running: &mut RunningCrc, length: u64, order: ByteOrder) {
     match (u32::try_from(length), order) {
         (Ok(length), ByteOrder::Little) => running.extend(&length.to_le_bytes()),
         (Ok(length), ByteOrder::Big) => running.extend(&length.to_be_bytes()),

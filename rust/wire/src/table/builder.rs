@@ -1,4 +1,5 @@
-//! A writer of tables, for tests: what TensorFlow writes, with the sizes to choose.
+//! A writer of tables: what TensorFlow writes, with the sizes to choose. A salvaged index is written anew with it, in
+//! memory; tests write what they break.
 
 use super::{BlockHandle, Footer};
 use crate::crc::MaskedCrc;
@@ -42,18 +43,15 @@ pub fn table(entries: &[(Vec<u8>, Vec<u8>)], options: Options) -> Vec<u8> {
     file
 }
 
-/// Appends a block with its trailer.
+/// Appends a block with its trailer. What is too long for Snappy stays as it is.
 pub fn put_block(file: &mut Vec<u8>, contents: &[u8], snappy: bool) -> BlockHandle {
     let offset = file.len();
-    if snappy {
-        let compressed = snap::raw::Encoder::new().compress_vec(contents);
-        file.extend_from_slice(&compressed.expect("a block that Snappy can hold"));
-    } else {
-        file.extend_from_slice(contents);
-    }
+    let compressed =
+        snappy.then(|| snap::raw::Encoder::new().compress_vec(contents).ok()).flatten();
+    file.extend_from_slice(compressed.as_deref().unwrap_or(contents));
     let size = file.len() - offset;
-    file.push(u8::from(snappy));
-    let crc = MaskedCrc::of(&file[offset..]);
+    file.push(u8::from(compressed.is_some()));
+    let crc = MaskedCrc::of(file.get(offset..).unwrap_or_default());
     file.extend_from_slice(&crc.0.to_le_bytes());
     BlockHandle { offset: offset as u64, size: size as u64 }
 }

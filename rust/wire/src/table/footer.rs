@@ -33,7 +33,8 @@ impl Footer {
             return Err(Fault::corrupt(
                 "footer",
                 format!("bad magic number: got {}, want {}", hex(magic), hex(&MAGIC)),
-            ));
+            )
+            .got_want(hex(magic), hex(&MAGIC)));
         }
         let mut cursor = Cursor::new(handles);
         let mut take = || {
@@ -41,6 +42,15 @@ impl Footer {
                 .map_err(|short| Fault::corrupt("footer", format!("bad block handle: {short}")))
         };
         Ok(Self { metaindex: take()?, index: take()? })
+    }
+
+    /// How many bytes between the handles and the magic number are not zero. They mean nothing.
+    pub fn stray_bytes(tail: &[u8]) -> usize {
+        let handles = tail.get(..HANDLES_LEN).unwrap_or_default();
+        let mut cursor = Cursor::new(handles);
+        let both = (BlockHandle::take(&mut cursor), BlockHandle::take(&mut cursor));
+        let padding = if both.0.is_ok() && both.1.is_ok() { cursor.rest() } else { &[] };
+        padding.iter().filter(|&&byte| byte != 0).count()
     }
 }
 

@@ -9,15 +9,18 @@
 //! (FORMAT 2). The metaindex block is always empty and is not read.
 
 mod block;
-#[cfg(any(test, feature = "testing"))]
 pub mod builder;
+mod find;
 mod footer;
 mod handle;
 mod reader;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 pub use block::{Block, BlockIter, Slot};
+pub use find::find_blocks;
 pub use footer::{FOOTER_LEN, Footer};
 pub use handle::{BlockHandle, TRAILER_LEN};
-pub use reader::{Source, Table};
+pub use reader::{Known, Source, Table};
+pub use survey::{Survey, survey};

@@ -44,13 +44,16 @@ impl Source for Bytes {
 /// A table that is open: its index block is read and checked.
 pub struct Table<S> {
     source: S,
-    blocks: Vec<IndexEntry>,
+    blocks: Vec<Known>,
 }
 
-struct IndexEntry {
-    /// Not below the last key of its block, below the first key of the next.
-    separator: Box<[u8]>,
-    handle: BlockHandle,
+/// A data block, as the index block knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Not below the last key of the block, below the first key of the next.
+    pub separator: Box<[u8]>,
+    /// Where it lies.
+    pub handle: BlockHandle,
 }
 
 impl<S: Source> Table<S> {
@@ -58,6 +61,11 @@ impl<S: Source> Table<S> {
     pub fn open(source: S) -> Result<Self, S::Error> {
         let blocks = read_index(&source)?;
         Ok(Self { source, blocks })
+    }
+
+    /// A table whose blocks were found in another way; they are read and checked as those of any other.
+    pub fn of_blocks(source: S, blocks: Vec<Known>) -> Self {
+        Self { source, blocks }
     }
 
     /// Where the bytes come from.
@@ -84,7 +92,7 @@ impl<S: Source> Table<S> {
     /// Reads and checks data block `i`.
     pub fn load(&self, i: usize) -> Result<Block, S::Error> {
         const PART: &str = "data block";
-        let Some(IndexEntry { separator, handle }) = self.blocks.get(i) else {
+        let Some(Known { separator, handle }) = self.blocks.get(i) else {
             return Err(
                 Fault::corrupt(PART, format!("no block {i} of {}", self.blocks.len())).into()
             );
@@ -113,7 +121,7 @@ impl<S: Source> Table<S> {
     }
 }
 
-fn read_index<S: Source>(source: &S) -> Result<Vec<IndexEntry>, S::Error> {
+fn read_index<S: Source>(source: &S) -> Result<Vec<Known>, S::Error> {
     const PART: &str = "index block";
     let len = source.len();
     let Some(blocks_end) = len.checked_sub(FOOTER_LEN) else {
@@ -157,12 +165,12 @@ fn read_index<S: Source>(source: &S) -> Result<Vec<IndexEntry>, S::Error> {
             .into());
         }
         free = end;
-        blocks.push(IndexEntry { separator: separator.into(), handle });
+        blocks.push(Known { separator: separator.into(), handle });
     }
     Ok(blocks)
 }
 
-fn read_block<S: Source>(
+pub(super) fn read_block<S: Source>(
     source: &S,
     handle: BlockHandle,
     part: &'static str,
@@ -177,7 +185,7 @@ fn read_block<S: Source>(
 }
 
 /// Adds to a fault of the footer what the file looks like instead.
-fn explain<S: Source>(source: &S, fault: Fault) -> Result<Fault, S::Error> {
+pub(super) fn explain<S: Source>(source: &S, fault: Fault) -> Result<Fault, S::Error> {
     let head = source.read(0, source.len().min(lookalike::HEAD_LEN) as usize)?;
     Ok(fault.advise(lookalike::describe(&head, source.len()).unwrap_or_else(|| {
         "this is no checkpoint index, or its end is missing, or something was appended to it".into()

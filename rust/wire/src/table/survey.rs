@@ -1,0 +1,279 @@
+//! What can still be said of a table, whatever is wrong with it.
+//!
+//! Where [`Table::open`](super::Table::open) stops at the first fault, a survey goes on: without a footer or an index
+//! block it looks for the blocks themselves; what of the file belongs to no block is said too.
+
+use super::find::handles;
+use super::reader::{explain, read_block};
+use super::{Block, BlockHandle, FOOTER_LEN, Footer, Known, Source, TRAILER_LEN, find_blocks};
+use crate::Fault;
+use std::ops::Range;
+
+/// What there is of a table.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Its data blocks, in the order of their keys, as far as they are known. They may be damaged.
+    pub blocks: Vec<Known>,
+    /// What is wrong with the footer, the index block and the metaindex block, each with its place.
+    pub faults: Vec<(Fault, Range<u64>)>,
+    /// Bytes of the file that belong to no block.
+    pub unowned: Vec<Range<u64>>,
+    /// The blocks had to be looked for: entries may be missing without a trace.
+    pub searched: bool,
+}
+
+/// Looks at footer, index block and metaindex block of a table; at its data blocks only if it must.
+pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
+    let mut survey = Survey::default();
+    let len = source.len();
+    let blocks_end = len.saturating_sub(FOOTER_LEN);
+    let tail = source.read(blocks_end, (len - blocks_end) as usize)?;
+    let footer = match Footer::parse(&tail) {
+        Ok(footer) => footer,
+        Err(fault) => {
+            let fault = explain(source, fault.at(blocks_end))?;
+            survey.faults.push((fault, blocks_end..len));
+            survey.search(source, len)?;
+            return Ok(survey);
+        }
+    };
+    let stray = Footer::stray_bytes(&tail);
+    if stray > 0 {
+        let fault = Fault::corrupt("footer", format!("{stray} bytes of its padding are not zero"));
+        survey.faults.push((fault.at(blocks_end), blocks_end..len));
+    }
+    let mut owned = Vec::from_iter(survey.metaindex(source, footer.metaindex, blocks_end)?);
+    owned.push(blocks_end..len);
+    let place = footer.index.end_within(blocks_end, "footer", "the index block");
+    let index = match place.map(|end| footer.index.offset..end) {
+        Ok(range) => {
+            let stored = source.read(range.start, (range.end - range.start) as usize)?;
+            let block = Block::open(&stored, "index block");
+            block
+                .map_err(|fault| (fault.at(range.start), range.clone()))
+                .map(|block| (block, range))
+        }
+        Err(fault) => Err((fault.at(blocks_end), blocks_end..len)),
+    };
+    match index {
+        Ok((block, range)) => {
+            survey.take_handles(&block, &range, blocks_end);
+            owned.push(range);
+            survey.own(owned, len);
+        }
+        Err(fault) => {
+            survey.faults.push(fault);
+            survey.search(source, blocks_end)?;
+        }
+    }
+    Ok(survey)
+}
+
+impl Survey {
+    /// The metaindex block holds nothing, but has a checksum.
+    fn metaindex<S: Source>(
+        &mut self,
+        source: &S,
+        handle: BlockHandle,
+        limit: u64,
+    ) -> Result<Option<Range<u64>>, S::Error> {
+        const PART: &str = "metaindex block";
+        let range = match handle.end_within(limit, "footer", "the metaindex block") {
+            Ok(end) => handle.offset..end,
+            Err(fault) => {
+                self.faults.push((fault.at(limit), limit..limit + FOOTER_LEN));
+                return Ok(None);
+            }
+        };
+        let stored = source.read(range.start, (range.end - range.start) as usize)?;
+        let fault = match Block::open(&stored, PART) {
+            Ok(block) if block.is_empty() => return Ok(Some(range)),
+            Ok(block) => Fault::corrupt(PART, format!("{} entries, want none", block.len())),
+            Err(fault) => fault,
+        };
+        self.faults.push((fault.at(range.start), range.clone()));
+        Ok(Some(range))
+    }
+
+    /// Takes what an index block says, entry by entry.
+    fn take_handles(&mut self, block: &Block, place: &Range<u64>, limit: u64) {
+        const PART: &str = "index block";
+        let mut walk = block.iter();
+        let mut free = 0;
+        let mut number = 0_usize;
+        while let Some((separator, value)) = walk.next_entry() {
+            let whose = format!("data block {number}");
+            number += 1;
+            let handle = BlockHandle::take(&mut crate::varint::Cursor::new(value));
+            let handle = handle
+                .map_err(|short| {
+                    Fault::corrupt(PART, format!("bad block handle of {whose}: {short}"))
+                })
+                .and_then(|handle| Ok((handle, handle.end_within(limit, PART, &whose)?)));
+            match handle {
+                Ok((handle, end)) if handle.offset >= free => {
+                    free = end;
+                    self.blocks.push(Known { separator: separator.into(), handle });
+                }
+                Ok((handle, _)) => {
+                    let what = format!(
+                        "{whose} begins at byte {}, before the one before ends ({free})",
+                        handle.offset
+                    );
+                    self.faults.push((Fault::corrupt(PART, what).at(place.start), place.clone()));
+                }
+                Err(fault) => self.faults.push((fault.at(place.start), place.clone())),
+            }
+        }
+    }
+
+    /// Looks for the blocks in the first `end` bytes.
+    fn search<S: Source>(&mut self, source: &S, end: u64) -> Result<(), S::Error> {
+        self.searched = true;
+        let file = source.read(0, usize::try_from(end).unwrap_or(usize::MAX))?;
+        let Some(found) = find_blocks(&file) else {
+            let what = "its blocks cannot be looked for: too many places look like one";
+            self.faults.push((Fault::unsupported("table", what), 0..end));
+            return Ok(());
+        };
+        let mut data: Vec<(BlockHandle, Block)> = Vec::new();
+        let mut owned = Vec::new();
+        let mut index = None;
+        for handle in found {
+            let range = handle.offset..handle.offset + handle.size + TRAILER_LEN;
+            owned.push(range.clone());
+            let block = read_block(source, handle, "data block")?;
+            match handles(&block) {
+                // It speaks of what lies before it.
+                Some(all)
+                    if all
+                        .iter()
+                        .all(|(_, known)| known.end_within(handle.offset, "", "").is_ok()) =>
+                {
+                    index = Some((block, range));
+                }
+                _ if block.is_empty() => {}
+                _ => data.push((handle, block)),
+            }
+        }
+        if let Some((block, range)) = index {
+            // The index block itself is whole: it knows of the damaged ones, too.
+            self.searched = false;
+            self.take_handles(&block, &range, range.start);
+            owned.extend(self.blocks.iter().map(|known| range_of(known.handle)));
+        } else {
+            let mut last: Option<Box<[u8]>> = None;
+            for (handle, block) in data {
+                let first = block.iter().next_entry().map(|(key, _)| key.to_vec());
+                if last.as_ref().is_some_and(|last| first.is_some_and(|first| *first <= **last)) {
+                    let what = "a block that was found does not fit behind the one before: its keys are lower";
+                    let range = range_of(handle);
+                    self.faults.push((Fault::corrupt("data block", what).at(range.start), range));
+                    continue;
+                }
+                let separator: Box<[u8]> = block.last_key().into();
+                last = Some(separator.clone());
+                self.blocks.push(Known { separator, handle });
+            }
+        }
+        self.own(owned, source.len());
+        Ok(())
+    }
+
+    /// Notes what of the file no range covers.
+    fn own(&mut self, mut owned: Vec<Range<u64>>, len: u64) {
+        owned.extend(self.blocks.iter().map(|known| range_of(known.handle)));
+        owned.sort_by_key(|range| range.start);
+        let mut free = 0;
+        for range in owned.into_iter().chain(std::iter::once(len..len)) {
+            if range.start > free {
+                self.unowned.push(free..range.start);
+            }
+            free = free.max(range.end);
+        }
+    }
+}
+
+fn range_of(handle: BlockHandle) -> Range<u64> {
+    handle.offset..handle.offset.saturating_add(handle.size).saturating_add(TRAILER_LEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::builder::{Options, put_block, put_footer, table};
+    use super::*;
+    use bytes::Bytes;
+
+    fn sample() -> (Vec<u8>, usize) {
+        let entries: Vec<_> =
+            (0..200).map(|i| (format!("k{i:03}").into_bytes(), vec![7; 20])).collect();
+        let file = table(&entries, Options { block_size: 500, ..Options::default() });
+        let blocks = survey(&Bytes::from(file.clone())).unwrap().blocks.len();
+        (file, blocks)
+    }
+
+    fn texts(survey: &Survey) -> Vec<String> {
+        survey.faults.iter().map(|(fault, _)| fault.to_string()).collect()
+    }
+
+    #[test]
+    fn nothing_wrong() {
+        let (file, blocks) = sample();
+        let survey = survey(&Bytes::from(file)).unwrap();
+        assert!(blocks > 5);
+        assert_eq!((texts(&survey), survey.unowned.len(), survey.searched), (vec![], 0, false));
+    }
+
+    #[test]
+    fn without_its_footer() {
+        let (file, blocks) = sample();
+        let len = file.len();
+        // The index block is there still.
+        let cut = survey(&Bytes::from(file[..len - 10].to_vec())).unwrap();
+        assert_eq!((cut.blocks.len(), cut.searched), (blocks, false));
+        assert!(texts(&cut)[0].contains("bad magic number"), "{:?}", texts(&cut));
+        assert_eq!(cut.unowned, vec![(len - 48) as u64..(len - 10) as u64]);
+        // It is not.
+        let cut = survey(&Bytes::from(file[..len - 100].to_vec())).unwrap();
+        assert_eq!((cut.blocks.len(), cut.searched), (blocks, true));
+        // The last blocks are gone too.
+        let cut = survey(&Bytes::from(file[..1100].to_vec())).unwrap();
+        assert_eq!((cut.blocks.len(), cut.searched), (2, true));
+        let cut = survey(&Bytes::from(file[..20].to_vec())).unwrap();
+        assert_eq!((cut.blocks.len(), cut.searched), (0, true));
+        assert_eq!(survey(&Bytes::new()).unwrap().blocks, []);
+    }
+
+    #[test]
+    fn a_damaged_index_block() {
+        let (mut file, blocks) = sample();
+        let len = file.len();
+        file[len - 60] ^= 1;
+        let found = survey(&Bytes::from(file)).unwrap();
+        assert_eq!((found.blocks.len(), found.searched), (blocks, true));
+        assert!(texts(&found)[0].starts_with("index block at byte"), "{:?}", texts(&found));
+    }
+
+    #[test]
+    fn stray_bytes_and_gaps() {
+        let mut file = Vec::new();
+        let data = put_block(&mut file, &[0, 1, 1, b'k', b'v', 0, 0, 0, 0, 1, 0, 0, 0], false);
+        file.extend_from_slice(b"gap");
+        let metaindex = put_block(&mut file, &[0, 0, 0, 0, 1, 0, 0, 0], false);
+        let value = [data.offset as u8, data.size as u8];
+        let mut contents = vec![0, 1, 2, b'l'];
+        contents.extend(value);
+        contents.extend([0, 0, 0, 0, 1, 0, 0, 0]);
+        let index = put_block(&mut file, &contents, false);
+        put_footer(&mut file, Footer { metaindex, index });
+        let len = file.len();
+        file[len - 20] = 9;
+        let at = metaindex.offset as usize;
+        file[at] ^= 1;
+        let found = survey(&Bytes::from(file)).unwrap();
+        assert_eq!(found.unowned, vec![18..21]);
+        let texts = texts(&found);
+        assert!(texts[0].contains("1 bytes of its padding are not zero"), "{texts:?}");
+        assert!(texts[1].contains("metaindex block at byte 21: block checksum"), "{texts:?}");
+    }
+}
