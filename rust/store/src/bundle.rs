@@ -6,16 +6,18 @@
 //! ```
 
 use crate::checksum::{EntryId, Verified};
+use crate::index::Index;
 use crate::lazy::Lazy;
 use crate::shard::Shard;
 use crate::source::File;
 use crate::{Error, Listing, Result};
 use once_cell::race::OnceBox;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tensorbundle_wire::bundle::{Entry, Header};
-use tensorbundle_wire::table::{Block, Table};
+use tensorbundle_wire::table::{Block, Source, Table};
 use tensorbundle_wire::{Fault, limits, shown};
 
 /// How a bundle is opened.
@@ -38,7 +40,7 @@ impl Default for Options {
 pub struct Bundle {
     prefix: PathBuf,
     options: Options,
-    table: Table<File>,
+    table: Table<Index>,
     header: Header,
     blocks: Lazy<Block>,
     shards: Lazy<Shard>,
@@ -66,6 +68,42 @@ pub fn data_path(prefix: &Path, i: u32, n: u32) -> PathBuf {
     with_suffix(prefix, &format!(".data-{i:05}-of-{n:05}"))
 }
 
+/// A data shard that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// Its number.
+    pub i: u32,
+    /// Of how many it says to be.
+    pub n: u32,
+    /// Its path.
+    pub path: PathBuf,
+}
+
+/// The files that are named like shards of a bundle, in the order of their names. None if the directory cannot be read.
+pub fn data_files(prefix: &Path) -> Vec<DataFile> {
+    let (Some(name), Some(dir)) = (prefix.file_name(), prefix.parent()) else {
+        return Vec::new();
+    };
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let Some(start) = name.to_str().map(|name| format!("{name}.data-")) else {
+        return Vec::new();
+    };
+    let number = |text: &str| (text.len() >= 5).then(|| text.parse().ok()).flatten();
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|file| {
+            let name = file.file_name();
+            let (i, n) = name.to_str()?.strip_prefix(&start)?.split_once("-of-")?;
+            let path = prefix.with_file_name(&name);
+            Some(DataFile { i: number(i)?, n: number(n)?, path })
+        })
+        .collect();
+    files.sort_by_key(|file| (file.n, file.i));
+    files
+}
+
 fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
     let mut path = OsString::from(prefix);
     path.push(suffix);
@@ -81,7 +119,13 @@ impl Bundle {
         let path = index_path(prefix);
         let file = File::open(&path)
             .map_err(|error| Error::io(&path, error, "the index of the checkpoint"))?;
-        let table = Table::open(file).map_err(|error: Error| error.in_file(&path))?;
+        Self::of_index(prefix, options, Index::File(file))
+    }
+
+    /// The bundle of an index, of the file or of one that was written anew.
+    pub(crate) fn of_index(prefix: &Path, options: Options, index: Index) -> Result<Self> {
+        let path = index.path().to_owned();
+        let table = Table::open(index).map_err(|error: Error| error.in_file(&path))?;
         let blocks = Lazy::new(table.block_count());
         let first = blocks.get_or_try(0, || table.load(0));
         let header = match first.map_err(|error: Error| error.in_file(&path))? {

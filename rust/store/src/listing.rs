@@ -64,7 +64,7 @@ impl Row<'_> {
     }
 
     /// The row as an entry, without its slices: those stand in the listing's `parts`.
-    fn to_entry(self) -> Result<Entry, Fault> {
+    pub(crate) fn to_entry(self) -> Result<Entry, Fault> {
         let dims: Vec<_> = self.dims.iter().map(|&dim| dim as i64).collect();
         Ok(Entry {
             dtype: self.dtype,

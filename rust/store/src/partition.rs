@@ -13,8 +13,8 @@ use crate::{Error, Result};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
-use tensorbundle_wire::bundle::{Region, SliceKeys, check_tiling};
-use tensorbundle_wire::dtype::Layout;
+use tensorbundle_wire::bundle::{Entry, Region, SliceKeys, check_tiling};
+use tensorbundle_wire::dtype::{DataType, Layout};
 use tensorbundle_wire::{Fault, with_capacity};
 
 /// A stored slice that holds some of what is wanted.
@@ -49,7 +49,8 @@ impl Bundle {
         check_overlap(&pieces).map_err(at_entry)?;
         if whole.entry.dtype.width().is_some() {
             for piece in &mut pieces {
-                piece.checked = self.verify(&piece.found, piece.shard, &piece.range, options)?;
+                piece.checked =
+                    self.verify_piece(&piece.found, piece.shard, &piece.range, options)?;
             }
         }
         match whole.entry.dtype.layout() {
@@ -71,20 +72,8 @@ impl Bundle {
                 fault.advise("the index is damaged, or a part of the save was lost"),
             ));
         };
-        let entry = &found.entry;
-        let bad = |what: String| {
-            let fault = Fault::corrupt("slice entry", format!("{}: {what}", name()));
-            self.entry_fault(fault, found.id.block)
-        };
-        if !entry.slices.is_empty() {
-            return Err(bad("it is partitioned itself".into()));
-        }
-        if entry.dtype != whole.entry.dtype {
-            return Err(bad(format!("type: got {}, want {}", entry.dtype, whole.entry.dtype)));
-        }
-        if entry.shape.dims() != region.len {
-            return Err(bad(format!("shape: got {}, want {:?}", entry.shape, region.len)));
-        }
+        check_slice(whole.entry.dtype, &region, &found.entry)
+            .map_err(|fault| self.entry_fault(fault, found.id.block))?;
         let (shard, range) = self.place(&found)?;
         Ok(Piece { region, found, shard, range, checked: None })
     }
@@ -131,6 +120,26 @@ impl Bundle {
         }
         Ok(all)
     }
+}
+
+/// Holds the entry of a slice against its tensor: it must be of the same type and of exactly the shape of its place.
+pub(crate) fn check_slice(dtype: DataType, region: &Region, entry: &Entry) -> Result<(), Fault> {
+    let bad = |what: String| {
+        let slice = format!("slice {:?} + {:?}", region.start, region.len);
+        Fault::corrupt("slice entry", format!("{slice}: {what}"))
+    };
+    if !entry.slices.is_empty() {
+        return Err(bad("it is partitioned itself".into()));
+    }
+    if entry.dtype != dtype {
+        let fault = bad(format!("type: got {}, want {dtype}", entry.dtype));
+        return Err(fault.got_want(entry.dtype, dtype));
+    }
+    if entry.shape.dims() != region.len {
+        let fault = bad(format!("shape: got {}, want {:?}", entry.shape, region.len));
+        return Err(fault.got_want(&entry.shape, format!("{:?}", region.len)));
+    }
+    Ok(())
 }
 
 /// Copies what `want` holds of a piece to its places in `out`.

@@ -83,7 +83,7 @@ impl Bundle {
         let (shard, range) = self.place(found)?;
         let list = match entry.dtype.layout() {
             Layout::Fixed { unit, .. } => {
-                let checked = self.verify(found, shard, &range, options)?;
+                let checked = self.verify_piece(found, shard, &range, options)?;
                 let rows = rows_of(entry, options, range.end - range.start);
                 if let Some(bytes) = checked {
                     return Ok(Value::Raw(bytes.slice(rows.start as usize..rows.end as usize)));
@@ -126,7 +126,7 @@ impl Bundle {
     ///
     /// What is mapped is checked once, where it lies. What is read can be other bytes the next time, so there
     /// the bytes that were checked are given back, and are the ones to use.
-    pub(crate) fn verify(
+    pub(crate) fn verify_piece(
         &self,
         found: &Found,
         shard: &Shard,

@@ -64,3 +64,7 @@ pub fn max_unpacked(len: u64) -> u64 {
 /// Places in a damaged table where a block could begin: each takes memory while the file is searched. A sound table has
 /// some for each hundred bytes at most.
 pub const MAX_BLOCK_STARTS: usize = 1 << 22;
+
+/// Bytes of string and variant tensors that are walked through once more, because several share them. TensorFlow never
+/// writes such a file; without a limit, a small one could keep a check busy for years.
+pub const MAX_SHARED_STRINGS: u64 = 64 << 20;

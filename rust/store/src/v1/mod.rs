@@ -12,6 +12,7 @@ mod read;
 mod shard;
 mod sniff;
 mod tensors;
+mod verify;
 
 pub use sniff::{Sniffed, sniff_v1};
 pub use tensors::V1Tensor;

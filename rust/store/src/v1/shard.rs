@@ -1,11 +1,13 @@
 //! One file of a V1 checkpoint: a table whose blocks hold the values too.
 
+use crate::finding::{Finding, FindingKind};
 use crate::source::File;
 use crate::{Error, Result};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use tensorbundle_wire::bundle::{SliceKeys, TensorSlice};
-use tensorbundle_wire::table::{Block, Table};
+use tensorbundle_wire::table::{Block, TRAILER_LEN, Table, survey};
 use tensorbundle_wire::v1::{self, Contents, Record, SavedTensor};
 use tensorbundle_wire::{Fault, shown};
 
@@ -30,6 +32,57 @@ impl V1Shard {
         let contents = shard.read_contents()?;
         shard.producer = contents.producer;
         Ok((shard, contents.tensors))
+    }
+
+    /// Opens what is left of a file: its blocks, and the tensors that its contents list, if those can be read.
+    pub(super) fn salvage(
+        path: &Path,
+        tell: &mut impl FnMut(Finding),
+    ) -> Result<(Self, Vec<SavedTensor>)> {
+        let file = File::open(path).map_err(|error| Error::io(path, error, "a V1 checkpoint"))?;
+        let survey = survey(&file).map_err(|error| error.in_file(path))?;
+        for (fault, range) in survey.faults {
+            tell(Finding::new(FindingKind::DamagedIndex, Error::fault(path, fault)).at(range));
+        }
+        for gap in survey.unowned {
+            let what = format!("{} bytes that belong to no block", gap.end - gap.start);
+            let fault = Fault::corrupt("V1 file", what).at(gap.start);
+            tell(Finding::new(FindingKind::Unowned, Error::fault(path, fault)).at(gap));
+        }
+        let table = Table::of_blocks(file, survey.blocks);
+        let mut shard = Self { table, producer: 0, last: Mutex::new(None) };
+        let tensors = match shard.read_contents() {
+            Ok(contents) => {
+                shard.producer = contents.producer;
+                contents.tensors
+            }
+            Err(error) => {
+                tell(Finding::new(FindingKind::DamagedIndex, error).at(shard.range_of(0)));
+                Vec::new()
+            }
+        };
+        Ok((shard, tensors))
+    }
+
+    pub(super) fn block_count(&self) -> usize {
+        self.table.block_count()
+    }
+
+    /// Which bytes of the file block `i` has, with its trailer.
+    pub(super) fn range_of(&self, i: usize) -> Range<u64> {
+        self.table.handle(i).map_or(0..0, |handle| {
+            handle.offset..handle.offset.saturating_add(handle.size).saturating_add(TRAILER_LEN)
+        })
+    }
+
+    /// Block `i`, read anew.
+    pub(super) fn load(&self, i: usize) -> Result<Block> {
+        self.table.load(i).map_err(|error: Error| error.in_file(self.path()))
+    }
+
+    /// A fault somewhere in this file.
+    pub(super) fn fault(&self, fault: Fault) -> Error {
+        Error::fault(self.path(), fault)
     }
 
     fn read_contents(&self) -> Result<Contents> {
@@ -111,7 +164,7 @@ impl V1Shard {
         {
             return Ok(block.clone());
         }
-        let block = self.table.load(i).map_err(|error: Error| error.in_file(self.path()))?;
+        let block = self.load(i)?;
         if block.byte_len() <= SMALL
             && let Ok(mut last) = self.last.try_lock()
         {

@@ -1,8 +1,9 @@
 //! The tensors of all files together: a partitioned one may have slices in several.
 
 use super::shard::V1Shard;
-use crate::Result;
-use std::cmp::Ordering;
+use crate::finding::{Finding, FindingKind};
+use crate::{Error, Result};
+use std::collections::HashSet;
 use tensorbundle_wire::bundle::{Shape, TensorSlice};
 use tensorbundle_wire::dtype::DataType;
 use tensorbundle_wire::v1::SavedTensor;
@@ -23,6 +24,33 @@ pub struct V1Tensor {
 
 /// Puts together what the files list, in the order of names. All files must say the same of a tensor.
 pub(super) fn merge(shards: &[V1Shard], listed: Vec<Vec<SavedTensor>>) -> Result<Vec<V1Tensor>> {
+    let mut first = None;
+    let merged = merge_telling(shards, listed, &mut |error, _| {
+        first.get_or_insert(error);
+    });
+    first.map_or(Ok(merged), Err)
+}
+
+/// The same without the tensors of which the files say different things.
+pub(super) fn merge_sound(
+    shards: &[V1Shard],
+    listed: Vec<Vec<SavedTensor>>,
+    findings: &mut Vec<Finding>,
+) -> Vec<V1Tensor> {
+    let mut bad = HashSet::new();
+    let mut merged = merge_telling(shards, listed, &mut |error, name| {
+        findings.push(Finding::new(FindingKind::BadEntry, error.for_tensor(name)));
+        bad.insert(Box::<[u8]>::from(name));
+    });
+    merged.retain(|tensor| !bad.contains(&tensor.name));
+    merged
+}
+
+fn merge_telling(
+    shards: &[V1Shard],
+    listed: Vec<Vec<SavedTensor>>,
+    tell: &mut impl FnMut(Error, &[u8]),
+) -> Vec<V1Tensor> {
     let mut all: Vec<V1Tensor> = Vec::with_capacity(listed.iter().map(Vec::len).sum());
     for (i, tensors) in listed.into_iter().enumerate() {
         all.extend(tensors.into_iter().map(|tensor| V1Tensor {
@@ -35,29 +63,30 @@ pub(super) fn merge(shards: &[V1Shard], listed: Vec<Vec<SavedTensor>>) -> Result
     all.sort_by(|a, b| a.name.cmp(&b.name));
     let mut merged: Vec<V1Tensor> = Vec::with_capacity(all.len());
     for tensor in all {
-        let same = merged.last_mut().filter(|last| last.name.cmp(&tensor.name) == Ordering::Equal);
-        let Some(last) = same else {
-            merged.push(tensor);
-            continue;
-        };
-        if (last.dtype, &last.shape) != (tensor.dtype, &tensor.shape) {
-            let what = format!(
-                "incompatible types or shapes of {}: got {} {} here, want {} {} as listed before",
-                shown(&tensor.name),
-                tensor.dtype,
-                tensor.shape,
-                last.dtype,
-                last.shape
-            );
-            let fault = Fault::corrupt("table of contents", what);
-            let fault = fault.advise("do its files belong to one checkpoint?");
-            let shard = tensor.slices.first().and_then(|(_, shard)| shards.get(*shard));
-            return Err(match shard {
-                Some(shard) => shard.contents_fault(fault),
-                None => fault.into(),
-            });
+        match merged.last_mut().filter(|last| last.name == tensor.name) {
+            None => merged.push(tensor),
+            Some(last) if (last.dtype, &last.shape) == (tensor.dtype, &tensor.shape) => {
+                last.slices.extend(tensor.slices);
+            }
+            Some(last) => tell(disagreement(shards, last, &tensor), &tensor.name),
         }
-        last.slices.extend(tensor.slices);
     }
-    Ok(merged)
+    merged
+}
+
+fn disagreement(shards: &[V1Shard], last: &V1Tensor, tensor: &V1Tensor) -> Error {
+    let what = format!(
+        "incompatible types or shapes of {}: got {} {} here, want {} {} as listed before",
+        shown(&tensor.name),
+        tensor.dtype,
+        tensor.shape,
+        last.dtype,
+        last.shape
+    );
+    let fault = Fault::corrupt("table of contents", what);
+    let fault = fault.advise("do its files belong to one checkpoint?");
+    match tensor.slices.first().and_then(|(_, shard)| shards.get(*shard)) {
+        Some(shard) => shard.contents_fault(fault),
+        None => fault.into(),
+    }
 }

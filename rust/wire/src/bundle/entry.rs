@@ -121,7 +121,8 @@ impl Entry {
                 "invalid size: got {} bytes, want {want} for {} of shape {}",
                 self.size, self.dtype, self.shape
             ),
-        ))
+        )
+        .got_want(self.size, want))
     }
 }
 

@@ -23,18 +23,19 @@ impl Default for Options {
 }
 
 /// The bytes of a table that holds `entries`, whose keys rise.
-pub fn table(entries: &[(Vec<u8>, Vec<u8>)], options: Options) -> Vec<u8> {
+pub fn table<K: AsRef<[u8]>, V: AsRef<[u8]>>(entries: &[(K, V)], options: Options) -> Vec<u8> {
     let mut file = Vec::new();
     let mut index = BlockBuilder::new(1);
     let mut data = BlockBuilder::new(options.restart_interval);
     for (i, (key, value)) in entries.iter().enumerate() {
-        data.add(key, value);
+        let key = key.as_ref();
+        data.add(key, value.as_ref());
         let next = entries.get(i + 1);
         if data.size() >= options.block_size || next.is_none() {
             let handle = put_block(&mut file, &data.finish(), options.snappy);
             let mut value = Vec::new();
             put_handle(&mut value, handle);
-            index.add(&separator(key, next.map(|(key, _)| key.as_slice())), &value);
+            index.add(&separator(key, next.map(|(key, _)| key.as_ref())), &value);
         }
     }
     let metaindex = put_block(&mut file, &BlockBuilder::new(16).finish(), false);

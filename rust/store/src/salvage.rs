@@ -1,0 +1,220 @@
+//! A bundle from what is left of its index.
+//!
+//! Every block that is whole gives its entries; a block whose bytes are right but whose keys or restarts are not gives
+//! what can be taken from it; without a footer or an index block, blocks are looked for. What was saved is written anew,
+//! in memory, and opened as any other index: so all that reads a bundle reads a salvaged one.
+
+use crate::bundle::{Bundle, Options, index_path};
+use crate::index::Index;
+use crate::source::File;
+use crate::{Error, Finding, FindingKind, Result};
+use bytes::Bytes;
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
+use std::path::Path;
+use tensorbundle_wire::bundle::{Entry, Header, SliceKeys};
+use tensorbundle_wire::table::{Block, Known, Source, TRAILER_LEN, Table, builder, survey};
+use tensorbundle_wire::{Fault, limits, shown};
+
+/// What is left of a bundle, and what was wrong with its index.
+pub struct Salvaged {
+    /// The bundle of all entries that are sound in themselves.
+    pub bundle: Bundle,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// Entries may be missing without a trace.
+    pub incomplete: bool,
+}
+
+/// The entries that were taken from an index.
+struct Taken<'a> {
+    path: &'a Path,
+    entries: BTreeMap<Vec<u8>, Bytes>,
+    findings: Vec<Finding>,
+    /// The file cannot be opened as it is.
+    rewrite: bool,
+    incomplete: bool,
+}
+
+impl Bundle {
+    /// Opens what is left of a bundle. Fails only where there is no index to be read.
+    pub fn salvage(prefix: &Path, options: Options) -> Result<Salvaged> {
+        let path = index_path(prefix);
+        let open = |path: &Path| {
+            File::open(path).map_err(|error| Error::io(path, error, "the index of the checkpoint"))
+        };
+        let file = open(&path)?;
+        let survey = survey(&file).map_err(|error| error.in_file(&path))?;
+        let damaged = survey.searched || survey.faults.iter().any(|(fault, _)| matters(fault));
+        let mut taken = Taken {
+            path: &path,
+            entries: BTreeMap::new(),
+            findings: Vec::new(),
+            rewrite: damaged,
+            incomplete: survey.searched,
+        };
+        for (fault, range) in survey.faults {
+            taken.find(FindingKind::DamagedIndex, fault, range);
+        }
+        for gap in survey.unowned {
+            let what = format!("{} bytes that belong to no block", gap.end - gap.start);
+            taken.find(FindingKind::Unowned, Fault::corrupt("index", what).at(gap.start), gap);
+        }
+        let blocks = survey.blocks.clone();
+        let table = Table::of_blocks(file, survey.blocks);
+        for (i, known) in blocks.iter().enumerate() {
+            taken.take_block(&table, i, known, i.checked_sub(1).and_then(|i| blocks.get(i)));
+        }
+        taken.check_header(prefix);
+        taken.check_entries(limits::max_slices(Source::len(table.source())));
+        let Taken { entries, findings, rewrite, incomplete, .. } = taken;
+        let index = match rewrite {
+            true => rewritten(&path, &Vec::from_iter(entries)),
+            false => Index::File(open(&path)?),
+        };
+        Ok(Salvaged { bundle: Self::of_index(prefix, options, index)?, findings, incomplete })
+    }
+
+    /// The bundle without some of its tensors.
+    pub fn without(&self, names: &HashSet<Vec<u8>>) -> Result<Self> {
+        let listing = self.listing()?;
+        let mut dropped: HashSet<Vec<u8>> = names.clone();
+        for row in names.iter().filter_map(|name| listing.row(listing.position(name)?)) {
+            let mut keys = SliceKeys::new(row.name);
+            dropped.extend(row.parts.iter().map(|part| keys.key(&part.slice).to_vec()));
+        }
+        let mut entries = Vec::new();
+        for i in 0..self.block_count() {
+            let mut walk = self.block(i)?.iter();
+            while let Some((key, value)) = walk.next_entry() {
+                if !dropped.contains(key) {
+                    entries.push((key.to_vec(), Bytes::copy_from_slice(value)));
+                }
+            }
+        }
+        let index = rewritten(&index_path(self.prefix()), &entries);
+        Self::of_index(self.prefix(), self.options(), index)
+    }
+}
+
+/// Does it keep the file from being opened?
+fn matters(fault: &Fault) -> bool {
+    fault.part() != "metaindex block" && !fault.what().contains("padding")
+}
+
+fn rewritten(path: &Path, entries: &[(Vec<u8>, Bytes)]) -> Index {
+    let bytes = builder::table(entries, builder::Options::default());
+    Index::Rewritten { path: path.to_owned(), bytes: bytes.into() }
+}
+
+impl Taken<'_> {
+    fn find(&mut self, kind: FindingKind, fault: Fault, range: Range<u64>) {
+        self.findings.push(Finding::new(kind, Error::fault(self.path, fault)).at(range));
+    }
+
+    fn take_block(&mut self, table: &Table<File>, i: usize, known: &Known, before: Option<&Known>) {
+        let handle = known.handle;
+        let range = handle.offset..handle.offset + handle.size + TRAILER_LEN;
+        let rescued = match table.load(i) {
+            Ok(block) => return self.take_entries(&block, &range),
+            Err(error) => {
+                self.findings.push(
+                    Finding::new(FindingKind::DamagedIndex, error.in_file(self.path))
+                        .at(range.clone()),
+                );
+                let len = (range.end - range.start) as usize; // it was to be loaded
+                let stored = table.source().read(range.start, len).ok();
+                stored.and_then(|stored| Block::rescue(&stored, "data block"))
+            }
+        };
+        self.rewrite = true;
+        let Some(entries) = rescued else {
+            self.incomplete = true;
+            let from = before.map_or("the first".to_owned(), |known| shown(&known.separator));
+            let what = format!(
+                "the entries behind {from}, up to {}, cannot be read: the tensors of those names are lost",
+                shown(&known.separator)
+            );
+            let fault = Fault::corrupt("data block", what).at(range.start);
+            return self.find(FindingKind::DamagedIndex, fault, range);
+        };
+        for (key, value) in entries {
+            match self.entries.entry(key) {
+                Slot::Vacant(slot) => {
+                    slot.insert(value);
+                }
+                Slot::Occupied(slot) if *slot.get() == value => {}
+                Slot::Occupied(slot) => {
+                    let what = "the key comes twice, with other values; the first counts";
+                    let fault = Fault::corrupt("data block", what).at(range.start);
+                    let error = Error::fault(self.path, fault).for_tensor(slot.key());
+                    self.findings
+                        .push(Finding::new(FindingKind::BadEntry, error).at(range.clone()));
+                }
+            }
+        }
+    }
+
+    fn take_entries(&mut self, block: &Block, range: &Range<u64>) {
+        let mut room = limits::max_key_bytes(range.end - range.start);
+        let mut walk = block.iter();
+        while let Some((key, _)) = walk.next_entry() {
+            let Some(left) = room.checked_sub(key.len()) else {
+                let what = "the names of its tensors are out of all proportion to it";
+                let fault = Fault::unsupported("data block", what).at(range.start);
+                (self.rewrite, self.incomplete) = (true, true);
+                return self.find(FindingKind::DamagedIndex, fault, range.clone());
+            };
+            room = left;
+            if let Some((key, slot)) = walk.entry() {
+                self.entries.insert(key.to_vec(), slot.value);
+            }
+        }
+    }
+
+    /// Without a header, the files say how many shards there are; without files, nobody does.
+    fn check_header(&mut self, prefix: &Path) {
+        let fault = match self.entries.get(&b""[..]).map(|value| Header::parse(value)) {
+            Some(Ok(Header { num_shards: 0, .. })) if self.entries.len() > 1 => {
+                Fault::corrupt("bundle header", "it counts 0 data shards, but tensors follow")
+            }
+            Some(Ok(_)) => return,
+            Some(Err(fault)) => fault,
+            None => Fault::corrupt("bundle header", "it is lost"),
+        };
+        let there = crate::bundle::data_files(prefix);
+        let num_shards = there.iter().map(|file| file.n).max().unwrap_or(1);
+        let what = format!(
+            "taken for one of {num_shards} little-endian shards, as the files beside it suggest"
+        );
+        let fault = fault.advise(what);
+        self.rewrite = true;
+        self.findings.push(Finding::new(FindingKind::DamagedIndex, Error::fault(self.path, fault)));
+        let mut header = vec![0x08];
+        tensorbundle_wire::varint::put_varint(&mut header, num_shards.into());
+        header.extend_from_slice(&[0x1a, 2, 0x08, 1]);
+        self.entries.insert(Vec::new(), header.into());
+    }
+
+    /// Leaves out the entries that make no sense.
+    fn check_entries(&mut self, mut room: usize) {
+        let mut entry = Entry::default();
+        let mut bad = Vec::new();
+        for (key, value) in self.entries.iter().filter(|(key, _)| !key.is_empty()) {
+            match entry.parse_into(value, room) {
+                Ok(()) => {
+                    let places = entry.slices.iter().map(|slice| slice.places()).sum();
+                    room = room.saturating_sub(places);
+                }
+                Err(fault) => bad.push((key.clone(), fault)),
+            }
+        }
+        self.rewrite |= !bad.is_empty();
+        for (key, fault) in bad {
+            self.entries.remove(&key);
+            let error = Error::fault(self.path, fault).for_tensor(&key);
+            self.findings.push(Finding::new(FindingKind::BadEntry, error));
+        }
+    }
+}
