@@ -9,6 +9,7 @@
 //! meta_file    the file with a checkpoint's graph
 //! fingerprint  what `fingerprint.pb` says, and whether it is of this checkpoint
 //! near         names that are close to one that is not there
+//! verify       everything that is wrong with a checkpoint, and what can be saved of it
 //! object_graph the objects of a checkpoint of TensorFlow 2, by path
 //! ```
 
@@ -23,6 +24,7 @@ mod object_graph;
 mod state_file;
 mod v1_files;
 mod variables;
+mod verify;
 
 pub use directory::checkpoints_in;
 pub use fingerprint::{index_fingerprint, read_fingerprint};
@@ -37,4 +39,5 @@ pub use object_graph::{
 };
 pub use state_file::{StateFile, read_state_file};
 pub use v1_files::V1Files;
-pub use variables::{Finding, Join, KeyFrom, Kind, Misfit, Variable, join};
+pub use variables::{Finding as JoinFinding, Join, KeyFrom, Kind, Misfit, Variable, join};
+pub use verify::{Verified, verify};

@@ -44,6 +44,7 @@ impl Located {
     pub fn open(&self, options: Options) -> Result<Tensors> {
         let prefix = match self {
             Self::V1(files) => {
+                files.complete()?;
                 let paths: Vec<_> = files.files().collect();
                 return V1::open(&files.prefix, &paths, options).map(Tensors::V1);
             }

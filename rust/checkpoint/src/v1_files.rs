@@ -48,15 +48,20 @@ impl V1Files {
         (0..self.count.unwrap_or(1)).map(file)
     }
 
+    /// How many files its name counts, if that is more than can be.
+    fn too_many(&self) -> Option<usize> {
+        self.count.filter(|&count| count > MAX_FILES)
+    }
+
     /// Checks that all are there. One that is missing cannot be passed over: only it knows what it holds.
-    fn complete(self) -> Result<Self> {
-        if let Some(count) = self.count.filter(|&count| count > MAX_FILES) {
+    pub(crate) fn complete(&self) -> Result<()> {
+        if let Some(count) = self.too_many() {
             let what = format!("its name counts {count} files, at most {MAX_FILES} can be opened");
             return Err(Error::fault(&self.prefix, Fault::unsupported("V1 checkpoint", what)));
         }
         let missing = self.files().enumerate().find(|(_, file)| !file.exists());
         let Some((i, path)) = missing else {
-            return Ok(self);
+            return Ok(());
         };
         let context = format!(
             "file {i} of the {} of a V1 checkpoint: without it nobody knows which tensors it lacks; \
@@ -76,7 +81,7 @@ pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {
             // It may be the damaged one.
             _ => is_set([path.to_owned()].into_iter().chain(set.files().take(MAX_FILES))),
         };
-        return if is_one { set.complete().map(Some) } else { Ok(None) };
+        return Ok(is_one.then_some(set));
     }
     if sniff_v1(path) != Sniffed::Other {
         return Ok(Some(V1Files::only(path)));
@@ -100,7 +105,7 @@ pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {
     let mut sets = sets(beside, names.iter().filter(own));
     match (sets.pop(), sets.as_slice()) {
         (None, _) => Ok(None),
-        (Some(only), []) => only.complete().map(Some),
+        (Some(only), []) => Ok(Some(only)),
         (Some(last), others) => {
             let counts = others.iter().chain([&last]).filter_map(|set| set.count);
             let context = format!(

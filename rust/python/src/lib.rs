@@ -12,6 +12,7 @@ mod objects;
 mod reader;
 mod rows;
 mod variables;
+mod verify;
 
 /// The native half of tensorbundle.
 #[pyo3::pymodule]
@@ -38,6 +39,8 @@ mod _native {
     use super::reader::Reader;
     #[pymodule_export]
     use super::variables::{VariableRow, join};
+    #[pymodule_export]
+    use super::verify::verify;
 
     /// Of the package.
     #[pymodule_export]

@@ -4,6 +4,7 @@ use crate::buffer::TensorBuffer;
 use crate::info::{self, Shared, TensorInfo};
 use crate::names::{self, Name};
 use crate::objects::{ObjectGraphReader, Objects};
+use crate::verify::{RawReport, locate_detached, report, run};
 use crate::{dtypes, errors, rows};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -11,13 +12,15 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tensorbundle_checkpoint::{locate, meta_beside, near_names};
+use tensorbundle_checkpoint::{Located, locate, meta_beside, near_names};
 use tensorbundle_store::{Error, Format, Listing, Options, Place, ReadOptions, Tensors, Value};
 use tensorbundle_wire::bundle::ByteOrder;
 
 /// An open checkpoint.
 #[pyclass(frozen, module = "tensorbundle._native")]
 pub(crate) struct Reader {
+    /// What it was found to be.
+    located: Located,
     tensors: Arc<Tensors>,
     /// All names, once they were asked for.
     names: PyOnceLock<Py<PyTuple>>,
@@ -29,6 +32,15 @@ pub(crate) struct Reader {
 type Elements<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyTuple>, isize);
 
 impl Reader {
+    fn of(located: Located, tensors: Tensors) -> Self {
+        Self {
+            located,
+            tensors: Arc::new(tensors),
+            names: PyOnceLock::new(),
+            objects: PyOnceLock::new(),
+        }
+    }
+
     fn find(&self, name: &Bound<'_, PyString>) -> PyResult<Option<Place<'_>>> {
         let Some(bytes) = names::from_python(name)? else {
             return Ok(None);
@@ -97,13 +109,43 @@ impl Reader {
         verify: bool,
         follow: bool,
     ) -> PyResult<Self> {
-        let open = || locate(&path, follow)?.open(Options { mmap, verify });
-        let tensors = py.detach(open).map_err(|error| errors::to_python(py, error))?;
-        Ok(Self {
-            tensors: Arc::new(tensors),
-            names: PyOnceLock::new(),
-            objects: PyOnceLock::new(),
-        })
+        let open = || {
+            let located = locate(&path, follow)?;
+            let tensors = located.open(Options { mmap, verify })?;
+            Ok((located, tensors))
+        };
+        let (located, tensors) = py.detach(open).map_err(|error| errors::to_python(py, error))?;
+        Ok(Self::of(located, tensors))
+    }
+
+    /// Opens what is left of a checkpoint: a reader of the tensors that are sound, and a report. `verify` says whether
+    /// their checksums count.
+    #[staticmethod]
+    fn salvage<'py>(
+        py: Python<'py>,
+        path: PathBuf,
+        mmap: bool,
+        verify: bool,
+        follow: bool,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Self, RawReport<'py>)> {
+        let located = locate_detached(py, &path, follow)?;
+        let options = Options { mmap, verify: false };
+        let verified = run(py, &located, options, verify, progress)?;
+        let report = report(py, &verified)?;
+        let sound = py.detach(|| verified.sound());
+        let (tensors, _) = sound.map_err(|error| errors::to_python(py, error))?;
+        Ok((Self::of(located, tensors), report))
+    }
+
+    /// Checks everything, reading the files anew.
+    fn verify<'py>(
+        &self,
+        py: Python<'py>,
+        progress: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<RawReport<'py>> {
+        let options = Options { verify: false, ..self.tensors.options() };
+        report(py, &run(py, &self.located, options, true, progress)?)
     }
 
     #[getter]

@@ -12,7 +12,7 @@ use crate::shard::Shard;
 use crate::source::File;
 use crate::{Error, Listing, Result};
 use once_cell::race::OnceBox;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,10 +81,7 @@ pub struct DataFile {
 
 /// The files that are named like shards of a bundle, in the order of their names. None if the directory cannot be read.
 pub fn data_files(prefix: &Path) -> Vec<DataFile> {
-    let (Some(name), Some(dir)) = (prefix.file_name(), prefix.parent()) else {
-        return Vec::new();
-    };
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let (dir, name) = dir_and_name(prefix);
     let Some(start) = name.to_str().map(|name| format!("{name}.data-")) else {
         return Vec::new();
     };
@@ -96,12 +93,23 @@ pub fn data_files(prefix: &Path) -> Vec<DataFile> {
         .filter_map(|file| {
             let name = file.file_name();
             let (i, n) = name.to_str()?.strip_prefix(&start)?.split_once("-of-")?;
-            let path = prefix.with_file_name(&name);
+            let path = dir.join(&name);
             Some(DataFile { i: number(i)?, n: number(n)?, path })
         })
         .collect();
     files.sort_by_key(|file| (file.n, file.i));
     files
+}
+
+/// The directory of a prefix, and what the names of its files begin with: nothing, if it ends in a slash.
+pub fn dir_and_name(prefix: &Path) -> (&Path, &OsStr) {
+    let slash = prefix.as_os_str().as_encoded_bytes().last().copied();
+    if slash.is_some_and(|last| std::path::is_separator(char::from(last))) {
+        return (prefix, OsStr::new(""));
+    }
+    let dir = prefix.parent().unwrap_or(Path::new(""));
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    (dir, prefix.file_name().unwrap_or_default())
 }
 
 fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {

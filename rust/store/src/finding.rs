@@ -42,7 +42,9 @@ pub enum FindingKind {
     LeftOver,
     /// A shard of another checkpoint.
     OtherShard,
-    /// The graph beside it, or its graph of objects, speaks of other tensors.
+    /// The graph beside it, or its graph of objects, cannot be read.
+    DamagedGraph,
+    /// A graph speaks of other tensors.
     Graph,
 }
 
@@ -61,6 +63,7 @@ impl FindingKind {
             Self::Unowned => "bytes nobody owns",
             Self::LeftOver => "left-over file",
             Self::OtherShard => "shard of another checkpoint",
+            Self::DamagedGraph => "damaged graph",
             Self::Graph => "graph does not fit",
         }
     }

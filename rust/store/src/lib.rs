@@ -35,7 +35,9 @@ mod tensors;
 mod v1;
 mod verify;
 
-pub use bundle::{Bundle, DataFile, Found, Options, data_files, data_path, index_path};
+pub use bundle::{
+    Bundle, DataFile, Found, Options, data_files, data_path, dir_and_name, index_path,
+};
 pub use error::{Error, Result};
 pub use file::read_file;
 pub use finding::{Finding, FindingKind};

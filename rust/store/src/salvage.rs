@@ -57,7 +57,8 @@ impl Bundle {
         for (fault, range) in survey.faults {
             taken.find(FindingKind::DamagedIndex, fault, range);
         }
-        for gap in survey.unowned {
+        let unowned = if survey.blocks.is_empty() { Vec::new() } else { survey.unowned };
+        for gap in unowned {
             let what = format!("{} bytes that belong to no block", gap.end - gap.start);
             taken.find(FindingKind::Unowned, Fault::corrupt("index", what).at(gap.start), gap);
         }
@@ -190,7 +191,10 @@ impl Taken<'_> {
         );
         let fault = fault.advise(what);
         self.rewrite = true;
-        self.findings.push(Finding::new(FindingKind::DamagedIndex, Error::fault(self.path, fault)));
+        if !self.entries.is_empty() {
+            let error = Error::fault(self.path, fault);
+            self.findings.push(Finding::new(FindingKind::DamagedIndex, error));
+        }
         let mut header = vec![0x08];
         tensorbundle_wire::varint::put_varint(&mut header, num_shards.into());
         header.extend_from_slice(&[0x1a, 2, 0x08, 1]);

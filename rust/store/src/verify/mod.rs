@@ -37,7 +37,7 @@ pub struct Checked {
 
 impl Checked {
     /// Notes that a tensor is lost, and why.
-    pub(crate) fn lose(&mut self, name: &[u8], finding: Finding) {
+    pub fn lose(&mut self, name: &[u8], finding: Finding) {
         self.lost.insert(name.to_vec());
         self.findings.push(finding);
     }
