@@ -35,6 +35,7 @@ from ._saved_model import SavedModel, load_saved_model
 from ._saved_objects import ConcreteFunction, SavedObject, SavedObjects
 from ._signatures import Signature, SignatureTensor
 from ._variables import Finding, Variable, Variables
+from ._verify import VerifyFinding, VerifyReport, verify
 from .errors import (
     CheckpointError,
     CorruptionError,
@@ -80,6 +81,8 @@ __all__ = [
     "UnsupportedError",
     "Variable",
     "Variables",
+    "VerifyFinding",
+    "VerifyReport",
     "__version__",
     "list_checkpoints",
     "load_meta_graph",
@@ -89,4 +92,5 @@ __all__ = [
     "tensorflow_op",
     "tensorflow_versions",
     "train",
+    "verify",
 ]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from ._native import Reader
-from .errors import UnsupportedError
+from .errors import TensorNotFoundError, UnsupportedError
 
 TYPE_CHECKING = False  # importing typing would cost more than the rest of this package
 if TYPE_CHECKING:
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from ._native import TensorInfo
     from ._object_graph import ObjectGraph
     from ._variables import Joined, Variables
+    from ._verify import Progress, VerifyReport
 
 
 def open(  # noqa: A001 - the name users expect, as in gzip.open
     path: str | os.PathLike[str],
     *,
     mmap: bool = True,
-    verify: bool = False,
+    verify: bool | None = None,
     follow: bool = False,
+    on_error: str = "raise",
+    progress: Progress | None = None,
 ) -> Checkpoint:
     """Opens a TensorFlow checkpoint, of any format.
 
@@ -47,14 +50,22 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
             results: for network file systems, and for files that others write to.
         verify: check each tensor's checksum when it is first read. Strings and variants are always
             checked, and so is every block of the index; the bytes of other tensors only if asked,
-            because a view does not read them.
+            because a view does not read them. With ``on_error="skip"`` all are checked now, unless
+            this is ``False``.
         follow: go where the state file says, also if that is outside of its directory. Without it,
             a path that leads out is looked for beside the file only: that finds the checkpoints of
             a directory that was moved, and keeps a state file from strangers harmless.
+        on_error: ``"skip"`` salvages: what can be read of a damaged checkpoint is opened, every
+            tensor that is still good and no other. Blocks of the index that are whole are used
+            whatever is wrong with the rest; without a footer they are looked for.
+            :attr:`Checkpoint.report` says what is lost, and why. Checks all checksums, with all
+            cores, before it returns.
+        progress: with ``on_error="skip"``, as for :func:`tensorbundle.verify`.
 
     Raises:
         OSError: with ``errno`` and ``filename``; a missing index, or a missing file of a V1
-            checkpoint, is a ``FileNotFoundError``.
+            checkpoint, is a ``FileNotFoundError``. With ``on_error="skip"`` only if there is no
+            index, or no file at all.
         CorruptionError: the index or the state file is damaged, or is something else.
         UnsupportedError: a checkpoint of a version that this one cannot read.
 
@@ -63,7 +74,9 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
     path = os.fspath(path)
     if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
-    return Checkpoint(path, mmap=mmap, verify=verify, follow=follow)
+    return Checkpoint(
+        path, mmap=mmap, verify=verify, follow=follow, on_error=on_error, progress=progress
+    )
 
 
 class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
@@ -71,6 +84,9 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     Made by :func:`tensorbundle.open`. Safe to share between threads and across ``fork``; pickles as
     its path and options. Arrays outlive it.
+
+    Opened with ``on_error="skip"`` it holds the tensors that are good; a look-up of one that is
+    lost raises the :class:`CorruptionError` that says why.
 
     In a checkpoint of objects (TensorFlow 2) a name that no tensor has may also be the path of an
     object, or a variable's full name: see :meth:`ObjectGraph.resolve`. Iteration and ``len`` are
@@ -85,24 +101,59 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         "_joined",
         "_meta_graph",
         "_mmap",
+        "_on_error",
         "_path",
         "_reader",
+        "_report",
         "_verify",
     )
 
     def __init__(
-        self, path: str, *, mmap: bool = True, verify: bool = False, follow: bool = False
+        self,
+        path: str,
+        *,
+        mmap: bool = True,
+        verify: bool | None = None,
+        follow: bool = False,
+        on_error: str = "raise",
+        progress: Progress | None = None,
     ) -> None:
         """See :func:`tensorbundle.open`."""
         if "\0" in path:
             raise ValueError(f"a NUL in the path {path!r}")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error must be "raise" or "skip", not {on_error!r}')
         self._path = path
         self._mmap = mmap
         self._verify = verify
         self._follow = follow
-        self._reader: Reader | None = Reader.open(path, mmap, verify, follow)
+        self._on_error = on_error
+        self._reader: Reader | None
+        self._report: VerifyReport | None = None
+        if on_error == "skip":
+            self._salvage(progress)
+        else:
+            self._reader = Reader.open(path, mmap, bool(verify), follow)
         self._meta_graph: MetaGraph | None = None
         self._joined: Joined | None = None
+
+    def _salvage(self, progress: Progress | None) -> None:
+        from time import perf_counter
+
+        from ._verify import VerifyReport
+
+        start = perf_counter()
+        verify = self._verify is not False
+        self._reader, raw = Reader.salvage(self._path, self._mmap, verify, self._follow, progress)
+        self._report = VerifyReport(raw, perf_counter() - start)
+
+    def _lost(self, name: str, missing: TensorNotFoundError) -> Exception:
+        """What a look-up that found nothing raises: of a tensor that is lost, why it is."""
+        if self._report is None:
+            return missing
+        from ._verify import lost_error
+
+        return lost_error(self._report, name) or missing
 
     @property
     def _open(self) -> Reader:
@@ -187,7 +238,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
         Source: FORMAT 4 (values), 5 (slices).
         """
-        elements, dtype, shape, step = self._open.read(name, rows, aligned, verify)
+        try:
+            elements, dtype, shape, step = self._open.read(name, rows, aligned, verify)
+        except TensorNotFoundError as missing:
+            raise self._lost(name, missing) from None
         from ._arrays import array as make_array
 
         try:
@@ -206,7 +260,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             TensorNotFoundError: no such tensor; ``near`` holds names that are close.
             CorruptionError: its entry is not right.
         """
-        return self._open.info(name)
+        try:
+            return self._open.info(name)
+        except TensorNotFoundError as missing:
+            raise self._lost(name, missing) from None
 
     def infos(self) -> list[TensorInfo]:
         """What the index says of every tensor, in stored order. No data is touched.
@@ -240,6 +297,29 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             UnsupportedError: a type that NumPy has no dtype for.
         """
         return self._open.dtypes()
+
+    # Its soundness.
+
+    def verify(self, *, progress: Progress | None = None) -> VerifyReport:
+        """Checks everything about it, reading all of its files anew.
+
+        See :func:`tensorbundle.verify`, which also takes checkpoints that cannot be opened.
+
+        Raises:
+            OSError: its index is gone.
+        """
+        from time import perf_counter
+
+        from ._verify import VerifyReport
+
+        start = perf_counter()
+        raw = self._open.verify(progress)
+        return VerifyReport(raw, perf_counter() - start)
+
+    @property
+    def report(self) -> VerifyReport | None:
+        """What was found when it was opened with ``on_error="skip"``; else ``None``."""
+        return self._report
 
     # The graph.
 
@@ -355,7 +435,12 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
     @property
     def verify_on_read(self) -> bool:
         """Whether it was opened to check checksums when tensors are first read."""
-        return self._verify
+        return bool(self._verify) and self._on_error == "raise"
+
+    @property
+    def on_error(self) -> str:
+        """``"raise"``, or ``"skip"`` if it was opened to salvage what is good."""
+        return self._on_error
 
     # Its life.
 
@@ -382,11 +467,13 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             return f"<tensorbundle.Checkpoint {self._path!r} closed>"
         n = self.num_shards
         kind = f"{self.format} {n} shard{'s' * (n != 1)}"
+        if self._report is not None:
+            kind += f" salvaged, {len(self._report.lost)} lost"
         return f"<tensorbundle.Checkpoint {self.prefix!r} {kind}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._path, self._mmap, self._verify, self._follow)
+        return _reopen, (self._path, self._mmap, self._verify, self._follow, self._on_error)
 
 
-def _reopen(path: str, mmap: bool, verify: bool, follow: bool) -> Checkpoint:
-    return Checkpoint(path, mmap=mmap, verify=verify, follow=follow)
+def _reopen(path: str, mmap: bool, verify: bool | None, follow: bool, on_error: str) -> Checkpoint:
+    return Checkpoint(path, mmap=mmap, verify=verify, follow=follow, on_error=on_error)

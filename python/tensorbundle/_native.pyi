@@ -1,5 +1,6 @@
 """The native module: use it through :mod:`tensorbundle`."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -155,6 +156,19 @@ class Reader:
 
     @staticmethod
     def open(path: str, mmap: bool, verify: bool, follow: bool) -> Reader: ...
+    @staticmethod
+    def salvage(
+        path: str,
+        mmap: bool,
+        verify: bool,
+        follow: bool,
+        progress: Callable[[int, int], object] | None,
+    ) -> tuple[Reader, RawReport]:
+        """A reader of the tensors that are sound, and what is wrong with the others."""
+
+    def verify(self, progress: Callable[[int, int], object] | None) -> RawReport:
+        """Checks everything, reading the files anew."""
+
     @property
     def prefix(self) -> str: ...
     @property
@@ -585,6 +599,28 @@ def index_fingerprint(path: str, mmap: bool) -> int:
 
 def dtype_of(number: int) -> DType:
     """The type of a number."""
+
+RawFinding = tuple[
+    str,
+    str,
+    str | None,
+    str | None,
+    int | None,
+    int | None,
+    int | None,
+    str | None,
+    str | None,
+    str,
+]
+"""Kind, part, tensor, path, shard, first byte, byte behind the last, got, want, sentence."""
+
+RawReport = tuple[str, str, int, int, list[RawFinding], list[RawFinding], list[str]]
+"""Prefix, format, how many tensors, how many bytes, findings, notes, lost tensors."""
+
+def verify(
+    path: str, mmap: bool, follow: bool, progress: Callable[[int, int], object] | None
+) -> RawReport:
+    """Checks the checkpoint that ``path`` means."""
 
 def join(
     checkpoint: Reader | None, graph: MetaGraphReader | None

@@ -29,7 +29,7 @@ ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-COMMANDS = ("ls", "vars", "info", "cat", "graph")  # in the order of --help
+COMMANDS = ("ls", "vars", "info", "cat", "graph", "verify")  # in the order of --help
 
 
 def run() -> int:
@@ -41,6 +41,7 @@ def run() -> int:
         code = main()
         sys.stdout.flush()
     except KeyboardInterrupt:
+        print("tensorbundle: stopped", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:
         code = PIPE_CLOSED

@@ -1,0 +1,257 @@
+"""What is wrong with a checkpoint: a report, and its findings."""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter
+
+from ._native import verify as _native_verify
+from .errors import CorruptionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._native import RawFinding, RawReport
+
+    Progress = Callable[[int, int], object]
+
+
+class VerifyFinding:
+    """One thing that is wrong with a checkpoint. Compares and pickles by what it says."""
+
+    __slots__ = (
+        "end",
+        "got",
+        "kind",
+        "part",
+        "path",
+        "shard",
+        "start",
+        "tensor",
+        "text",
+        "want",
+    )
+
+    def __init__(
+        self,
+        kind: str,
+        part: str,
+        tensor: str | None,
+        path: str | None,
+        shard: int | None,
+        start: int | None,
+        end: int | None,
+        got: str | None,
+        want: str | None,
+        text: str,
+    ) -> None:
+        """Findings come from :class:`VerifyReport`."""
+        self.kind = kind
+        """In which way it is wrong, a phrase that stays the same: ``"damaged index"``,
+        ``"bad entry"``, ``"bad slices"``, ``"checksum mismatch"``, ``"missing shard"``,
+        ``"short shard"``, ``"unreadable"``, ``"overlapping bytes"``, ``"bytes nobody owns"``,
+        ``"left-over file"``, ``"shard of another checkpoint"``, ``"damaged graph"``,
+        ``"graph does not fit"``."""
+        self.part = part
+        """Which part of the file, in the words of the format."""
+        self.tensor = tensor
+        """The tensor's name; ``None`` if it is about none, or about many."""
+        self.path = path
+        """The file."""
+        self.shard = shard
+        """The number of the data shard, or of the file of a V1 checkpoint."""
+        self.start = start
+        """The first byte of the file that it is about."""
+        self.end = end
+        """The byte behind the last one."""
+        self.got = got
+        """What was found, where a word or a number says it; of checksums the masked form."""
+        self.want = want
+        """What should have been found."""
+        self.text = text
+        """A sentence for people, with file, place, got and want, and what to do."""
+
+    def _fields(self) -> RawFinding:
+        return (
+            self.kind,
+            self.part,
+            self.tensor,
+            self.path,
+            self.shard,
+            self.start,
+            self.end,
+            self.got,
+            self.want,
+            self.text,
+        )
+
+    def as_dict(self) -> dict[str, str | int | None]:
+        """Its attributes by name."""
+        return {name: getattr(self, name) for name in _ORDER}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, VerifyFinding):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __reduce__(self) -> tuple[type[VerifyFinding], RawFinding]:
+        return VerifyFinding, self._fields()
+
+    def __repr__(self) -> str:
+        return f"<tensorbundle.VerifyFinding {self.kind}: {self.text}>"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+_ORDER = ("kind", "part", "tensor", "path", "shard", "start", "end", "got", "want", "text")
+
+
+class VerifyReport:
+    """What a check of a whole checkpoint found."""
+
+    __slots__ = ("bytes", "findings", "format", "lost", "notes", "prefix", "seconds", "tensors")
+
+    def __init__(self, raw: RawReport, seconds: float) -> None:
+        """Reports come from :meth:`Checkpoint.verify` and :func:`tensorbundle.verify`."""
+        prefix, form, tensors, size, findings, notes, lost = raw
+        self.prefix = prefix
+        """What the names of its files begin with."""
+        self.format = form
+        """``"V1"`` or ``"V2"``."""
+        self.tensors = tensors
+        """How many tensors are known, good or not."""
+        self.bytes = size
+        """Over how many bytes checksums were computed."""
+        self.seconds = seconds
+        """How long it took."""
+        self.findings = tuple(VerifyFinding(*finding) for finding in findings)
+        """What is wrong."""
+        self.notes = tuple(VerifyFinding(*note) for note in notes)
+        """What is worth knowing, but no damage."""
+        self.lost = tuple(lost)
+        """The names of the tensors that cannot be read as they were written. Those of which the
+        index has lost the very names are not among them: findings about the index say so."""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.findings
+
+    def reason(self, tensor: str) -> VerifyFinding | None:
+        """Why a tensor is lost; ``None`` if it is not.
+
+        The finding about it, else the one about its shard.
+        """
+        if tensor not in self.lost:
+            return None
+        own = next((found for found in self.findings if found.tensor == tensor), None)
+        shards = ("missing shard", "unreadable")
+        about = (found for found in self.findings if found.tensor is None and found.kind in shards)
+        return own or next(about, None)
+
+    def raise_for_findings(self) -> None:
+        """Raises a :class:`CorruptionError` with the first finding, if there is one."""
+        if self.findings:
+            more = len(self.findings) - 1
+            rest = f" (and {more} more finding{'s' * (more != 1)})" if more else ""
+            raise _error(self.findings[0], self.findings[0].text + rest)
+
+    def as_dict(self) -> dict[str, object]:
+        """Its attributes by name, findings as dicts."""
+        return {
+            "prefix": self.prefix,
+            "format": self.format,
+            "tensors": self.tensors,
+            "bytes": self.bytes,
+            "seconds": self.seconds,
+            "ok": self.ok,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "notes": [note.as_dict() for note in self.notes],
+            "lost": list(self.lost),
+        }
+
+    def _raw(self) -> RawReport:
+        findings = [finding._fields() for finding in self.findings]  # pyright: ignore[reportPrivateUsage]
+        notes = [note._fields() for note in self.notes]  # pyright: ignore[reportPrivateUsage]
+        lost = list(self.lost)
+        return self.prefix, self.format, self.tensors, self.bytes, findings, notes, lost
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they say the same; how long it took does not count."""
+        if not isinstance(other, VerifyReport):
+            return NotImplemented
+        return self._raw() == other._raw()
+
+    __hash__ = None  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+
+    def __reduce__(self) -> tuple[type[VerifyReport], tuple[RawReport, float]]:
+        return VerifyReport, (self._raw(), self.seconds)
+
+    def __repr__(self) -> str:
+        n = len(self.findings)
+        found = f"{n} finding{'s' * (n != 1)}" if n else "no findings"
+        lost = f", {len(self.lost)} lost" if self.lost else ""
+        return (
+            f"<tensorbundle.VerifyReport {self.prefix!r}: {found} in {self.tensors} tensors{lost}>"
+        )
+
+
+def verify(
+    path: str | os.PathLike[str],
+    *,
+    mmap: bool = True,
+    follow: bool = False,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Checks everything about a checkpoint, also of one that cannot be opened any more.
+
+    Every block of the index (or V1 file) and every tensor is held against its checksum, with all
+    cores and the GIL let go; every byte is read once. The structure too: entries against types,
+    shapes and shards, slices against their tensors, keys out of order, ranges that share bytes,
+    bytes that nobody owns, shards that are missing, short, or of another checkpoint, files that
+    writers left behind, and graphs that speak of other tensors. It goes on after each finding.
+
+    A file that is cut short meanwhile is a finding, not the end of the process: mapped pages are
+    brought in by a call that fails instead (Linux 5.14 and later; elsewhere bytes are read).
+
+    Args:
+        path: as for :func:`tensorbundle.open`.
+        mmap: map the shards; ``False`` reads them.
+        follow: as for :func:`tensorbundle.open`.
+        progress: called some twenty times a second, in this thread, with the bytes done and all
+            bytes. What it raises stops the check and comes out, as does ``KeyboardInterrupt``.
+
+    Raises:
+        OSError: there is no checkpoint, or its index cannot be read at all.
+        CorruptionError: the state file that should say which checkpoint is meant is damaged.
+
+    Source: FORMAT 2 to 6, 10.
+    """
+    start = perf_counter()
+    raw = _native_verify(os.fspath(path), mmap, follow, progress)
+    return VerifyReport(raw, perf_counter() - start)
+
+
+def lost_error(report: VerifyReport, tensor: str) -> CorruptionError | None:
+    """The exception for a tensor that was left out of a salvaged checkpoint."""
+    reason = report.reason(tensor)
+    if reason is None:
+        return None
+    text = reason.text
+    error = _error(reason, f"tensor {tensor!r} is lost: {text}" if reason.tensor is None else text)
+    error.tensor = tensor
+    return error
+
+
+def _error(finding: VerifyFinding, text: str) -> CorruptionError:
+    error = CorruptionError(text)
+    error.part = finding.part
+    error.path = finding.path
+    error.offset = finding.start
+    error.tensor = finding.tensor
+    return error

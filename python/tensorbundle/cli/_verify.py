@@ -1,0 +1,144 @@
+"""``tensorbundle verify``: is everything as it was written, and if not, what can be saved?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tensorbundle.cli import _progress, _text
+from tensorbundle.errors import CheckpointError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tensorbundle import Checkpoint, VerifyFinding, VerifyReport
+
+FINDING = 1
+ERROR = 2
+
+DESCRIPTION = """\
+Check checkpoints: every block of the index, every tensor, against its checksum; entries,
+slices and shards against each other; files that are missing, cut short, left behind or of
+another checkpoint; graphs that speak of other tensors. It goes on after each finding, uses
+all cores and reads every byte once.
+
+With --salvage, say what can still be read: tensorbundle.open(PATH, on_error="skip") opens
+just that.
+
+Exit code: 0 nothing found, 1 findings, 2 something could not be opened at all.
+"""
+
+
+def add_parser(commands: _text.Commands) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="check every checksum and the structure; say what can be saved",
+        description=DESCRIPTION,
+        epilog=_text.examples(
+            "verify run/model.ckpt-1000",
+            "verify --json run/model.ckpt-* | jq '.checkpoints[].findings[].text'",
+            "verify --salvage broken/model.ckpt-7",
+        ),
+        formatter_class=_text.help_formatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("paths", metavar="PATH", nargs="+", help=_text.PATH_HELP)
+    add("--salvage", action="store_true", help="list what is lost, and say what can be read")
+    add("--no-mmap", action="store_true", help="read the files instead of mapping them")
+    add("--follow", action="store_true", help="go where a state file says, also outside of it")
+    add("-q", "--quiet", action="store_true", help="no progress, and nothing of what is sound")
+    add("--json", action="store_true", help="one JSON document, with all that is known")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    code = 0
+    reports: list[tuple[str, VerifyReport, Checkpoint | None]] = []
+    errors: list[dict[str, str]] = []
+    for path in args.paths:
+        try:
+            report, saved = _check(args, path)
+        except (CheckpointError, OSError, MemoryError) as error:
+            text = _text.message(error)
+            print(f"tensorbundle: {text}", file=sys.stderr)
+            errors.append({"path": path, "text": text})
+            code = ERROR
+            continue
+        if not report.ok:
+            code = max(code, FINDING)
+        if args.json:
+            reports.append((path, report, saved))
+        else:
+            sys.stdout.write("".join(f"{line}\n" for line in _lines(args, report, saved)))
+            sys.stdout.flush()
+    if args.json:
+        from tensorbundle.cli import _json
+
+        _json.write({"checkpoints": (_record(*one) for one in reports), "errors": iter(errors)})
+    return code
+
+
+def _check(args: argparse.Namespace, path: str) -> tuple[VerifyReport, Checkpoint | None]:
+    import tensorbundle
+
+    mmap, follow = not args.no_mmap, args.follow
+    with _progress.Progress(f"verify {_text.safe(path)}", quiet=args.quiet) as progress:
+        if not args.salvage:
+            return tensorbundle.verify(path, mmap=mmap, follow=follow, progress=progress), None
+        saved = tensorbundle.open(
+            path, mmap=mmap, follow=follow, on_error="skip", progress=progress
+        )
+        assert saved.report is not None
+        return saved.report, saved
+
+
+def _lines(
+    args: argparse.Namespace, report: VerifyReport, saved: Checkpoint | None
+) -> Iterator[str]:
+    if args.quiet and report.ok and saved is None:
+        return
+    for finding in report.findings:
+        yield _line(finding)
+    if not args.quiet:
+        for note in report.notes:
+            yield f"note: {_line(note)}"
+    yield _text.bold(f"{_text.safe(report.prefix)}: {_summary(report)}")
+    if saved is not None:
+        yield from _saved(report, saved)
+
+
+def _line(finding: VerifyFinding) -> str:
+    return f"{finding.kind}: {_text.sentence(finding.text)}"
+
+
+def _summary(report: VerifyReport) -> str:
+    found = _text.count(len(report.findings), "finding") if report.findings else "no findings"
+    if report.lost:
+        found += f", {_text.count(len(report.lost), 'tensor')} lost"
+    rate = report.bytes / report.seconds if report.seconds > 0 else 0
+    return (
+        f"{found}; {_text.count(report.tensors, 'tensor')}, {_text.human(report.bytes)} checked"
+        f" in {report.seconds:.2f} s ({_text.human(int(rate))}/s)"
+    )
+
+
+def _saved(report: VerifyReport, saved: Checkpoint) -> Iterator[str]:
+    for name in report.lost:
+        reason = report.reason(name)
+        yield f"  lost  {_text.safe(name)}  ({reason.kind if reason else 'unknown'})"
+    size = sum(info.nbytes for info in saved.infos())
+    known = _text.count(report.tensors, "tensor")
+    yield f"{len(saved):,} of {known} can be read, {_text.both(size)}:"
+    yield f'  tensorbundle.open({_text.sentence(repr(saved.path))}, on_error="skip")'
+
+
+def _record(path: str, report: VerifyReport, saved: Checkpoint | None) -> dict[str, object]:
+    record: dict[str, object] = {"path": path, **report.as_dict()}
+    if saved is not None:
+        record["salvaged"] = {
+            "tensors": list(saved),
+            "bytes": sum(info.nbytes for info in saved.infos()),
+        }
+    return record
