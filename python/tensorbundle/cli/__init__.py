@@ -41,7 +41,6 @@ def run() -> int:
         code = main()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("tensorbundle: stopped", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:
         code = PIPE_CLOSED

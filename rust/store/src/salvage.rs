@@ -13,7 +13,7 @@ use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
-use tensorbundle_wire::bundle::{Entry, Header, SliceKeys};
+use tensorbundle_wire::bundle::{Entry, Header, SliceKeys, sliced_tensor};
 use tensorbundle_wire::table::{Block, Known, Source, TRAILER_LEN, Table, builder, survey};
 use tensorbundle_wire::{Fault, limits, shown};
 
@@ -69,6 +69,7 @@ impl Bundle {
         }
         taken.check_header(prefix);
         taken.check_entries(limits::max_slices(Source::len(table.source())));
+        taken.drop_orphans();
         let Taken { entries, findings, rewrite, incomplete, .. } = taken;
         let index = match rewrite {
             true => rewritten(&path, &Vec::from_iter(entries)),
@@ -219,6 +220,28 @@ impl Taken<'_> {
             self.entries.remove(&key);
             let error = Error::fault(self.path, fault).for_tensor(&key);
             self.findings.push(Finding::new(FindingKind::BadEntry, error));
+        }
+    }
+
+    /// Leaves out slices whose tensor is among what was lost. In a whole index they would be tensors with odd names.
+    fn drop_orphans(&mut self) {
+        if !self.incomplete && !self.rewrite {
+            return;
+        }
+        let slices = self.entries.keys().filter(|key| key.starts_with(&[0]));
+        let orphans: Vec<_> = slices
+            .filter_map(|key| Some((key.clone(), sliced_tensor(key)?)))
+            .filter(|(_, name)| !self.entries.contains_key(name))
+            .collect();
+        let mut told = HashSet::new();
+        for (key, name) in orphans {
+            self.entries.remove(&key);
+            if told.insert(name.clone()) {
+                let what = "its slices are there, but its own entry is lost";
+                let error = Error::fault(self.path, Fault::corrupt("index", what));
+                let finding = Finding::new(FindingKind::BadEntry, error.for_tensor(&name));
+                self.findings.push(finding);
+            }
         }
     }
 }

@@ -45,6 +45,15 @@ pub(super) enum Check {
     Strings(u64),
     /// Over so many variants.
     Variants(u64),
+    /// It cannot be checked: the shard ends before it does. What is there of it is its own all the same.
+    Cut,
+}
+
+impl Check {
+    /// Is it over more than its bytes?
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::Strings(_) | Self::Variants(_))
+    }
 }
 
 /// A shard that cannot be opened, and how many tensors have bytes in it.
@@ -154,8 +163,14 @@ impl Collector<'_> {
         };
         if let Err(error) = open.check(&range) {
             let error = error.for_tensor(row.name);
+            let there = range.start..range.end.min(open.len());
             let finding = Finding::new(FindingKind::ShortShard, error).in_shard(shard).at(range);
-            return self.checked.lose(row.name, finding);
+            self.checked.lose(row.name, finding);
+            if !there.is_empty() {
+                let crc = entry.crc;
+                self.pieces.push(Piece { row: i, shard, range: there, crc, check: Check::Cut });
+            }
+            return;
         }
         let count = entry.shape.elements();
         let check = match entry.dtype.layout() {

@@ -87,7 +87,7 @@ pub(super) fn check(
                 places.iter_mut().zip(own).for_each(|(place, sum)| *place = Some(sum));
             }
             (Some(Job::List(piece)), Made::List(Err(error))) => {
-                tell(listing, piece, error, checked)
+                tell(FindingKind::Checksum, listing, piece, error, checked)
             }
             _ => {}
         }
@@ -246,7 +246,7 @@ fn hold(bundle: &Bundle, listing: &Listing, plain: &[&Piece], sums: &Sums, check
                 .map_err(|fault| at_piece(bundle, piece, fault))
         });
         if let Err(error) = held {
-            tell(listing, piece, error, checked);
+            tell(FindingKind::Checksum, listing, piece, error, checked);
         }
     }
 }
@@ -268,7 +268,7 @@ fn check_list(bundle: &Bundle, piece: &Piece, worker: &mut Worker<'_>) -> Result
     let mut passing = match piece.check {
         Check::Variants(count) => Passing::variants(count),
         Check::Strings(count) => Passing::strings(count, bundle.header().order),
-        Check::Bytes => return Ok(()),
+        Check::Bytes | Check::Cut => return Ok(()),
     };
     let shard = bundle.shard(piece.shard)?;
     let mut scratch = std::mem::take(&mut worker.scratch);
@@ -296,8 +296,7 @@ fn affordable<'a>(
     pieces: &'a [Piece],
     checked: &mut Checked,
 ) -> Vec<&'a Piece> {
-    let mut lists: Vec<&Piece> =
-        pieces.iter().filter(|piece| piece.check != Check::Bytes).collect();
+    let mut lists: Vec<&Piece> = pieces.iter().filter(|piece| piece.check.is_list()).collect();
     lists.sort_by_key(|piece| (piece.shard, piece.range.start));
     let (mut free, mut shared) = ((0, 0), 0_u64);
     lists.retain(|piece| {
@@ -307,7 +306,7 @@ fn affordable<'a>(
         if shared.saturating_add(again) > limits::MAX_SHARED_STRINGS {
             let what = "it shares its bytes with others, too many times for each to be checked";
             let error = at_piece(bundle, piece, Fault::unsupported("tensor data", what));
-            tell(listing, piece, error, checked);
+            tell(FindingKind::Overlap, listing, piece, error, checked);
             return false;
         }
         shared += again;
@@ -317,8 +316,8 @@ fn affordable<'a>(
     lists
 }
 
-fn tell(listing: &Listing, piece: &Piece, error: Error, checked: &mut Checked) {
+fn tell(kind: FindingKind, listing: &Listing, piece: &Piece, error: Error, checked: &mut Checked) {
     let name = listing.name(piece.row).unwrap_or_default();
-    let finding = Finding::new(FindingKind::Checksum, error.for_tensor(name));
+    let finding = Finding::new(kind, error.for_tensor(name));
     checked.lose(name, finding.in_shard(piece.shard).at(piece.range.clone()));
 }

@@ -19,7 +19,7 @@ pub use entry::Entry;
 pub use header::{ByteOrder, Header};
 pub use passing::Passing;
 pub use shape::{Shape, elements};
-pub use slice::{Region, SliceKeys, TensorSlice, slice_key};
+pub use slice::{Region, SliceKeys, TensorSlice, slice_key, sliced_tensor};
 pub use strings::parse_strings;
 pub use tiling::check_tiling;
 pub use variants::parse_variants;

@@ -6,8 +6,9 @@
 //! ```
 
 use super::{Shape, elements};
-use crate::ordered_code::{put_num, put_signed, put_string};
+use crate::ordered_code::{put_num, put_signed, put_string, take_num, take_signed, take_string};
 use crate::pb::{Malformed, Value, fields};
+use crate::varint::Cursor;
 use crate::{Fault, Result, limits};
 
 /// TensorSliceProto: for each dimension a start and a length, or no length for the whole dimension.
@@ -27,6 +28,18 @@ pub struct Region {
 
 /// The length that stands for a whole dimension in a key, and that TensorFlow reads as one in a slice.
 const FULL: i64 = -1;
+
+/// The name of the tensor that a slice key is of; `None` if it is no slice key.
+pub fn sliced_tensor(key: &[u8]) -> Option<Vec<u8>> {
+    let mut cursor = Cursor::new(key);
+    let zero = take_num(&mut cursor).ok()?;
+    let name = take_string(&mut cursor).ok()?;
+    let rank = take_num(&mut cursor).ok().filter(|&rank| rank <= limits::MAX_RANK as u64)?;
+    for _ in 0..2 * rank {
+        take_signed(&mut cursor).ok()?;
+    }
+    (zero == 0 && cursor.is_empty()).then_some(name)
+}
 
 impl TensorSlice {
     /// Reads a slice; `room` is for how many extents.

@@ -37,9 +37,12 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
             return Ok(survey);
         }
     };
-    let stray = Footer::stray_bytes(&tail);
+    let stray = footer.stray_bytes(&tail);
     if stray > 0 {
-        let fault = Fault::corrupt("footer", format!("{stray} bytes of its padding are not zero"));
+        let fault = Fault::corrupt(
+            "footer",
+            format!("{stray} bytes of its padding are not as they are written"),
+        );
         survey.faults.push((fault.at(blocks_end), blocks_end..len));
     }
     let mut owned = Vec::from_iter(survey.metaindex(source, footer.metaindex, blocks_end)?);
@@ -273,7 +276,10 @@ mod tests {
         let found = survey(&Bytes::from(file)).unwrap();
         assert_eq!(found.unowned, vec![18..21]);
         let texts = texts(&found);
-        assert!(texts[0].contains("1 bytes of its padding are not zero"), "{texts:?}");
+        assert!(
+            texts[0].contains("1 bytes of its padding are not as they are written"),
+            "{texts:?}"
+        );
         assert!(texts[1].contains("metaindex block at byte 21: block checksum"), "{texts:?}");
     }
 }
