@@ -206,6 +206,8 @@ def test_results_fit_what_is_declared(reader: Any) -> None:
     for name in reader.names():
         arguments: dict[str, tuple[object, ...]] = {
             "open": (reader.prefix, True, False, False),
+            "salvage": (reader.prefix, True, True, False, None),
+            "verify": (None,),
             "shard_path": (0,),
             "contains": (name,),
             "has_key": (name,),

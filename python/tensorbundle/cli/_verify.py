@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from tensorbundle.cli import _progress, _text
@@ -84,7 +85,8 @@ def _check(args: argparse.Namespace, path: str) -> tuple[VerifyReport, Checkpoin
     import tensorbundle
 
     mmap, follow = not args.no_mmap, args.follow
-    with _progress.Progress(f"verify {_text.safe(path)}", quiet=args.quiet) as progress:
+    title = f"verify {_text.safe(os.path.basename(path) or path)}"  # noqa: PTH119
+    with _progress.Progress(title, quiet=args.quiet) as progress:
         if not args.salvage:
             return tensorbundle.verify(path, mmap=mmap, follow=follow, progress=progress), None
         saved = tensorbundle.open(
