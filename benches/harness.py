@@ -91,6 +91,27 @@ def alternate(
     return {name: Samples(tuple(values)) for name, values in seconds.items()}
 
 
+def cold(sides: Iterable[Side], rounds: int, files: Iterable[Path]) -> dict[str, Samples]:
+    """As `alternate`, but each call begins with none of the files in the page cache."""
+    files = list(files)
+    seconds: dict[str, list[float]] = {side.name: [] for side in sides}
+    for _ in range(rounds):
+        for side in sides:
+            _forget(files)
+            start = time.perf_counter()
+            side.call()
+            seconds[side.name].append(time.perf_counter() - start)
+    return {name: Samples(tuple(values)) for name, values in seconds.items()}
+
+
+def _forget(files: Iterable[Path]) -> None:
+    """Drop the files from the page cache. What is dirty stays, so it is written out first."""
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def _timed(side: Side, files: list[Path], attempts: int, memory: int) -> float:
     """The seconds of one call, if possible of one during which nothing came from the disk."""
     for _ in range(attempts):

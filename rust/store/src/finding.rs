@@ -2,6 +2,8 @@
 
 use crate::Error;
 use std::ops::Range;
+use std::path::Path;
+use tensorbundle_wire::{Fault, limits};
 
 /// What was found.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub enum FindingKind {
     DamagedGraph,
     /// A graph speaks of other tensors.
     Graph,
+    /// There are more findings than are told.
+    More,
 }
 
 impl FindingKind {
@@ -65,6 +69,7 @@ impl FindingKind {
             Self::OtherShard => "shard of another checkpoint",
             Self::DamagedGraph => "damaged graph",
             Self::Graph => "graph does not fit",
+            Self::More => "more findings",
         }
     }
 }
@@ -92,6 +97,49 @@ impl Finding {
     pub fn at(mut self, range: Range<u64>) -> Self {
         self.range = Some(range);
         self
+    }
+}
+
+/// Findings, of which a damaged or hostile file can have more than anybody reads, or memory holds: beyond some number
+/// they are only counted.
+#[derive(Debug, Default)]
+pub struct Findings {
+    list: Vec<Finding>,
+    more: usize,
+}
+
+impl Findings {
+    /// Adds one.
+    pub fn push(&mut self, finding: Finding) {
+        if self.list.len() < limits::MAX_FINDINGS {
+            self.list.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds others.
+    pub fn append(&mut self, others: Self) {
+        self.more += others.more;
+        others.list.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// Says how many there are beyond those that were kept.
+    pub fn finish(&mut self, prefix: &Path) {
+        if self.more > 0 {
+            let what = format!("{} more findings, too many to tell each", self.more);
+            let error = Error::fault(prefix, Fault::corrupt("checkpoint", what));
+            self.list.push(Finding::new(FindingKind::More, error));
+            self.more = 0;
+        }
+    }
+}
+
+impl std::ops::Deref for Findings {
+    type Target = [Finding];
+
+    fn deref(&self) -> &[Finding] {
+        &self.list
     }
 }
 

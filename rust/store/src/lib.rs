@@ -40,7 +40,7 @@ pub use bundle::{
 };
 pub use error::{Error, Result};
 pub use file::read_file;
-pub use finding::{Finding, FindingKind};
+pub use finding::{Finding, FindingKind, Findings};
 pub use listing::{Listing, Part, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};
 pub use salvage::Salvaged;

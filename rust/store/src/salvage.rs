@@ -5,15 +5,16 @@
 //! in memory, and opened as any other index: so all that reads a bundle reads a salvaged one.
 
 use crate::bundle::{Bundle, Options, index_path};
+use crate::finding::{Finding, FindingKind, Findings};
 use crate::index::Index;
 use crate::source::File;
-use crate::{Error, Finding, FindingKind, Result};
+use crate::{Error, Result};
 use bytes::Bytes;
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
-use tensorbundle_wire::bundle::{Entry, Header, SliceKeys, sliced_tensor};
+use tensorbundle_wire::bundle::{Entry, Header, SliceKeys, TensorSlice, sliced_tensor};
 use tensorbundle_wire::table::{Block, Known, Source, TRAILER_LEN, Table, builder, survey};
 use tensorbundle_wire::{Fault, limits, shown};
 
@@ -22,7 +23,7 @@ pub struct Salvaged {
     /// The bundle of all entries that are sound in themselves.
     pub bundle: Bundle,
     /// What is wrong.
-    pub findings: Vec<Finding>,
+    pub findings: Findings,
     /// Entries may be missing without a trace.
     pub incomplete: bool,
 }
@@ -31,7 +32,10 @@ pub struct Salvaged {
 struct Taken<'a> {
     path: &'a Path,
     entries: BTreeMap<Vec<u8>, Bytes>,
-    findings: Vec<Finding>,
+    /// The entry that is looked at, and for how many slices there is room.
+    entry: Entry,
+    room: usize,
+    findings: Findings,
     /// The file cannot be opened as it is.
     rewrite: bool,
     incomplete: bool,
@@ -50,7 +54,9 @@ impl Bundle {
         let mut taken = Taken {
             path: &path,
             entries: BTreeMap::new(),
-            findings: Vec::new(),
+            entry: Entry::default(),
+            room: limits::max_slices(Source::len(&file)),
+            findings: Findings::default(),
             rewrite: damaged,
             incomplete: survey.searched,
         };
@@ -62,13 +68,16 @@ impl Bundle {
             let what = format!("{} bytes that belong to no block", gap.end - gap.start);
             taken.find(FindingKind::Unowned, Fault::corrupt("index", what).at(gap.start), gap);
         }
+        if !damaged && let Some(bundle) = Self::whole(prefix, options) {
+            let findings = taken.findings;
+            return Ok(Salvaged { bundle, findings, incomplete: false });
+        }
         let blocks = survey.blocks.clone();
         let table = Table::of_blocks(file, survey.blocks);
         for (i, known) in blocks.iter().enumerate() {
             taken.take_block(&table, i, known, i.checked_sub(1).and_then(|i| blocks.get(i)));
         }
         taken.check_header(prefix);
-        taken.check_entries(limits::max_slices(Source::len(table.source())));
         taken.drop_orphans();
         let Taken { entries, findings, rewrite, incomplete, .. } = taken;
         let index = match rewrite {
@@ -76,6 +85,13 @@ impl Bundle {
             false => Index::File(open(&path)?),
         };
         Ok(Salvaged { bundle: Self::of_index(prefix, options, index)?, findings, incomplete })
+    }
+
+    /// The bundle, if there is nothing wrong with its entries, one by one.
+    fn whole(prefix: &Path, options: Options) -> Option<Self> {
+        let bundle = Self::open(prefix, options).ok()?;
+        bundle.listing().ok()?;
+        Some(bundle)
     }
 
     /// The bundle without some of its tensors.
@@ -142,6 +158,9 @@ impl Taken<'_> {
             return self.find(FindingKind::DamagedIndex, fault, range);
         };
         for (key, value) in entries {
+            if !self.is_sound(&key, &value) {
+                continue;
+            }
             match self.entries.entry(key) {
                 Slot::Vacant(slot) => {
                     slot.insert(value);
@@ -169,7 +188,9 @@ impl Taken<'_> {
                 return self.find(FindingKind::DamagedIndex, fault, range.clone());
             };
             room = left;
-            if let Some((key, slot)) = walk.entry() {
+            if let Some((key, slot)) = walk.entry()
+                && self.is_sound(key, &slot.value)
+            {
                 self.entries.insert(key.to_vec(), slot.value);
             }
         }
@@ -202,24 +223,23 @@ impl Taken<'_> {
         self.entries.insert(Vec::new(), header.into());
     }
 
-    /// Leaves out the entries that make no sense.
-    fn check_entries(&mut self, mut room: usize) {
-        let mut entry = Entry::default();
-        let mut bad = Vec::new();
-        for (key, value) in self.entries.iter().filter(|(key, _)| !key.is_empty()) {
-            match entry.parse_into(value, room) {
-                Ok(()) => {
-                    let places = entry.slices.iter().map(|slice| slice.places()).sum();
-                    room = room.saturating_sub(places);
-                }
-                Err(fault) => bad.push((key.clone(), fault)),
-            }
+    /// Does an entry make sense? The header's does elsewhere.
+    fn is_sound(&mut self, key: &[u8], value: &[u8]) -> bool {
+        if key.is_empty() {
+            return true;
         }
-        self.rewrite |= !bad.is_empty();
-        for (key, fault) in bad {
-            self.entries.remove(&key);
-            let error = Error::fault(self.path, fault).for_tensor(&key);
-            self.findings.push(Finding::new(FindingKind::BadEntry, error));
+        match self.entry.parse_into(value, self.room) {
+            Ok(()) => {
+                let places = self.entry.slices.iter().map(TensorSlice::places).sum();
+                self.room = self.room.saturating_sub(places);
+                true
+            }
+            Err(fault) => {
+                self.rewrite = true;
+                let error = Error::fault(self.path, fault).for_tensor(key);
+                self.findings.push(Finding::new(FindingKind::BadEntry, error));
+                false
+            }
         }
     }
 

@@ -68,3 +68,7 @@ pub const MAX_BLOCK_STARTS: usize = 1 << 22;
 /// Bytes of string and variant tensors that are walked through once more, because several share them. TensorFlow never
 /// writes such a file; without a limit, a small one could keep a check busy for years.
 pub const MAX_SHARED_STRINGS: u64 = 64 << 20;
+
+/// Findings of a check that are told one by one: every few bytes of a hostile index could be one, and each takes some
+/// hundred bytes.
+pub const MAX_FINDINGS: usize = 10_000;

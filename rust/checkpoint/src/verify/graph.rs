@@ -72,8 +72,8 @@ fn tell(file: &Path, part: &'static str, mut texts: Vec<String>, checked: &mut C
     if more > 0 {
         texts.push(format!("and {more} more"));
     }
-    checked.findings.extend(texts.into_iter().map(|text| {
+    for text in texts {
         let error = Error::fault(file, Fault::corrupt(part, text));
-        Finding::new(FindingKind::Graph, error)
-    }));
+        checked.findings.push(Finding::new(FindingKind::Graph, error));
+    }
 }

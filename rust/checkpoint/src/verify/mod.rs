@@ -12,7 +12,7 @@ mod graph;
 use crate::locate::Located;
 use std::path::{Path, PathBuf};
 use tensorbundle_store::{
-    Bundle, Checked, Error, Finding, FindingKind, Options, Result, Sniffed, Stopped, Tensors, V1,
+    Bundle, Checked, Error, FindingKind, Findings, Options, Result, Sniffed, Stopped, Tensors, V1,
     Watch, index_path, sniff_v1,
 };
 
@@ -81,7 +81,7 @@ fn of_bundle(
         Ok(checked) => checked,
         Err(stopped) => return Ok(Err(stopped)),
     };
-    for finding in &salvaged.findings {
+    for finding in salvaged.findings.iter() {
         // A slice that is lost is a finding of its tensor.
         if let Error::Fault { tensor: Some(name), .. } = &finding.error
             && !name.starts_with(&[0])
@@ -115,12 +115,13 @@ fn of_v1(
 fn finish(
     tensors: Tensors,
     mut checked: Checked,
-    mut findings: Vec<Finding>,
+    mut findings: Findings,
     incomplete: bool,
 ) -> Result<Result<Verified, Stopped>> {
-    findings.append(&mut checked.findings);
+    findings.append(std::mem::take(&mut checked.findings));
     checked.findings = findings;
     beside::check_left_overs(tensors.prefix(), &mut checked);
     graph::check(&tensors, incomplete, &mut checked)?;
+    checked.findings.finish(tensors.prefix());
     Ok(Ok(Verified { tensors, checked }))
 }

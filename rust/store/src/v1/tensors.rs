@@ -1,7 +1,7 @@
 //! The tensors of all files together: a partitioned one may have slices in several.
 
 use super::shard::V1Shard;
-use crate::finding::{Finding, FindingKind};
+use crate::finding::{Finding, FindingKind, Findings};
 use crate::{Error, Result};
 use std::collections::HashSet;
 use tensorbundle_wire::bundle::{Shape, TensorSlice};
@@ -35,7 +35,7 @@ pub(super) fn merge(shards: &[V1Shard], listed: Vec<Vec<SavedTensor>>) -> Result
 pub(super) fn merge_sound(
     shards: &[V1Shard],
     listed: Vec<Vec<SavedTensor>>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Vec<V1Tensor> {
     let mut bad = HashSet::new();
     let mut merged = merge_telling(shards, listed, &mut |error, name| {

@@ -7,14 +7,14 @@ use super::shard::V1Shard;
 use super::tensors::merge_sound;
 use super::{V1, V1Tensor};
 use crate::bundle::Options;
-use crate::finding::{Finding, FindingKind, Several};
+use crate::finding::{Finding, FindingKind, Findings, Several};
 use crate::scan::{Stopped, Watch, Worker, on_all_cores};
 use crate::verify::Checked;
 use crate::{Error, Result};
 use once_cell::race::OnceBox;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use tensorbundle_wire::bundle::{SliceKeys, check_tiling};
+use tensorbundle_wire::bundle::{SliceKeys, TensorSlice, check_tiling};
 use tensorbundle_wire::dtype::Layout;
 use tensorbundle_wire::table::Block;
 use tensorbundle_wire::tensor_proto::CountedValues;
@@ -28,14 +28,13 @@ struct Found {
     wrong: Vec<(Option<usize>, Finding)>,
 }
 
+type Places<'a> = HashMap<(&'a [u8], &'a TensorSlice, usize), (usize, usize)>;
+
 impl V1 {
     /// Opens what is left of a V1 checkpoint: the files that are there, the tensors that they list.
-    pub fn salvage(
-        prefix: &Path,
-        files: &[PathBuf],
-        options: Options,
-    ) -> Result<(Self, Vec<Finding>)> {
-        let (mut shards, mut listed, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+    pub fn salvage(prefix: &Path, files: &[PathBuf], options: Options) -> Result<(Self, Findings)> {
+        let (mut shards, mut listed) = (Vec::new(), Vec::new());
+        let mut findings = Findings::default();
         for (i, file) in files.iter().enumerate() {
             let number = u32::try_from(i).unwrap_or(u32::MAX);
             let tell = |finding: Finding| finding.in_shard(number);
@@ -67,8 +66,9 @@ impl V1 {
             .flat_map(|(i, shard)| (0..shard.block_count()).map(move |block| (i, block)))
             .collect();
         let bytes = jobs.iter().map(|&(i, block)| self.block_len(i, block)).sum();
+        let places = self.places();
         let mut made = on_all_cores(jobs.len(), bytes, watch, |job, worker| {
-            jobs.get(job).map(|&(shard, block)| self.check_block(shard, block, worker))
+            jobs.get(job).map(|&(shard, block)| self.check_block(shard, block, &places, worker))
         })?;
         checked.bytes = bytes;
         made.sort_unstable_by_key(|(job, _)| *job);
@@ -112,13 +112,29 @@ impl V1 {
         Ok(checked)
     }
 
+    /// The tensor and the number of each slice, by its tensor's name, what it covers and its file.
+    fn places(&self) -> Places<'_> {
+        let tensors = self.tensors.iter().enumerate();
+        let slices = tensors.flat_map(|(i, tensor)| {
+            let slices = tensor.slices.iter().enumerate();
+            slices.map(move |(k, (slice, shard))| ((&*tensor.name, slice, *shard), (i, k)))
+        });
+        slices.collect()
+    }
+
     fn block_len(&self, shard: usize, block: usize) -> u64 {
         self.shards
             .get(shard)
             .map_or(0, |shard| shard.range_of(block).end - shard.range_of(block).start)
     }
 
-    fn check_block(&self, number: usize, i: usize, worker: &mut Worker<'_>) -> Found {
+    fn check_block(
+        &self,
+        number: usize,
+        i: usize,
+        places: &Places<'_>,
+        worker: &mut Worker<'_>,
+    ) -> Found {
         let mut found = Found::default();
         let Some(shard) = self.shards.get(number) else {
             return found;
@@ -129,7 +145,7 @@ impl V1 {
         };
         match shard.load(i) {
             Ok(block) => {
-                self.check_records(&block, number, &mut found, &mut worker.scratch);
+                self.check_records(&block, number, places, &mut found, &mut worker.scratch);
                 for (_, finding) in &mut found.wrong {
                     finding.shard = u32::try_from(number).ok();
                     finding.range = Some(range.clone());
@@ -147,6 +163,7 @@ impl V1 {
         &self,
         block: &Block,
         number: usize,
+        places: &Places<'_>,
         found: &mut Found,
         scratch: &mut Vec<u8>,
     ) {
@@ -159,7 +176,7 @@ impl V1 {
                 continue; // the contents
             };
             let (tensor, result) = match Record::parse(&slot.value) {
-                Ok(record) => self.check_record(key, &record, number, scratch),
+                Ok(record) => self.check_record(key, &record, number, places, scratch),
                 Err(fault) => (None, Err((FindingKind::BadEntry, fault))),
             };
             match (tensor, result) {
@@ -184,14 +201,11 @@ impl V1 {
         key: &[u8],
         record: &Record,
         number: usize,
+        places: &Places<'_>,
         scratch: &mut Vec<u8>,
     ) -> (Option<(usize, usize)>, Result<(), (FindingKind, Fault)>) {
-        let place = self.tensors.binary_search_by(|tensor| (*tensor.name).cmp(&record.name)).ok();
-        let place = place.and_then(|i| {
-            let tensor = self.tensors.get(i)?;
-            let own = |(slice, shard): &(_, usize)| *slice == record.slice && *shard == number;
-            Some((i, tensor.slices.iter().position(own)?, tensor))
-        });
+        let place = places.get(&(&*record.name, &record.slice, number));
+        let place = place.and_then(|&(i, k)| Some((i, k, self.tensors.get(i)?)));
         let Some((i, k, tensor)) = place else {
             let what = format!(
                 "{} {:?} is listed in no table of contents",

@@ -13,7 +13,7 @@ mod pieces;
 mod sums;
 
 use crate::bundle::Bundle;
-use crate::finding::{Finding, FindingKind};
+use crate::finding::{Finding, FindingKind, Findings};
 use crate::scan::{Stopped, Watch};
 use crate::{Error, Result};
 use pieces::{Check, Piece};
@@ -24,15 +24,17 @@ use tensorbundle_wire::Fault;
 #[derive(Debug, Default)]
 pub struct Checked {
     /// What is wrong.
-    pub findings: Vec<Finding>,
+    pub findings: Findings,
     /// What is worth knowing, but no damage.
-    pub notes: Vec<Finding>,
+    pub notes: Findings,
     /// The names of tensors that cannot be read as they were written.
     pub lost: HashSet<Vec<u8>>,
     /// How many tensors were looked at.
     pub tensors: usize,
     /// Over how many bytes checksums were computed.
     pub bytes: u64,
+    /// How many pieces of each shard do not have their checksum.
+    pub(crate) mismatches: HashMap<u32, usize>,
 }
 
 impl Checked {
@@ -63,21 +65,15 @@ impl Bundle {
 
 /// A shard of which no tensor has its bytes is another checkpoint's.
 fn other_shards(bundle: &Bundle, pieces: &[Piece], checked: &mut Checked) {
-    let mut bad: HashMap<(u32, u64), ()> = HashMap::new();
-    let mismatches = checked.findings.iter().filter(|found| found.kind == FindingKind::Checksum);
-    bad.extend(
-        mismatches.filter_map(|found| Some(((found.shard?, found.range.as_ref()?.start), ()))),
-    );
-    let mut shards: HashMap<u32, (usize, usize)> = HashMap::new();
+    let mut shards: HashMap<u32, usize> = HashMap::new();
     for piece in pieces.iter().filter(|piece| !piece.range.is_empty()) {
-        let (all, wrong) = shards.entry(piece.shard).or_default();
-        *all += 1;
-        *wrong += usize::from(bad.contains_key(&(piece.shard, piece.range.start)));
+        *shards.entry(piece.shard).or_default() += 1;
     }
+    let wrong = |shard: u32| checked.mismatches.get(&shard).copied().unwrap_or(0);
     let mut foreign: Vec<_> =
-        shards.into_iter().filter(|(_, (all, wrong))| all == wrong && *all > 1).collect();
+        shards.into_iter().filter(|&(shard, all)| all > 1 && all == wrong(shard)).collect();
     foreign.sort_unstable();
-    for (shard, (all, _)) in foreign {
+    for (shard, all) in foreign {
         let fault = Fault::corrupt(
             "data shard",
             format!("none of its {all} tensors and slices has the bytes that the index promises"),

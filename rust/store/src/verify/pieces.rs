@@ -5,6 +5,7 @@ use crate::bundle::Bundle;
 use crate::finding::{Finding, FindingKind};
 use crate::listing::{Listing, Row};
 use crate::partition::check_slice;
+use crate::shard::Shard;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -63,6 +64,9 @@ struct Closed {
     last: usize,
 }
 
+/// So many missing shards are reason enough not to look closely at more.
+const MANY: usize = 100;
+
 struct Collector<'a> {
     bundle: &'a Bundle,
     checked: &'a mut Checked,
@@ -87,7 +91,7 @@ pub(super) fn collect(bundle: &Bundle, listing: &Listing, checked: &mut Checked)
     collector.pieces
 }
 
-impl Collector<'_> {
+impl<'a> Collector<'a> {
     fn tensor(&mut self, i: usize, row: Row<'_>) {
         let whole = match row.to_entry() {
             Ok(whole) => whole,
@@ -153,7 +157,7 @@ impl Collector<'_> {
             closed.last = i;
             return;
         }
-        let open = match self.bundle.shard(shard) {
+        let open = match self.open(shard) {
             Ok(open) => open,
             Err(error) => {
                 self.checked.lost.insert(row.name.to_vec());
@@ -179,6 +183,15 @@ impl Collector<'_> {
             Layout::Fixed { .. } | Layout::None => Check::Bytes,
         };
         self.pieces.push(Piece { row: i, shard, range, crc: entry.crc, check });
+    }
+
+    /// A shard. Of many that are missing, not each is looked for under other names.
+    fn open(&self, shard: u32) -> Result<&'a Shard> {
+        let path = self.bundle.shard_path(shard);
+        if self.closed.len() > MANY && !path.exists() {
+            return Err(Error::io(&path, ErrorKind::NotFound.into(), "a data shard"));
+        }
+        self.bundle.shard(shard)
     }
 
     fn lose(&mut self, row: Row<'_>, kind: FindingKind, error: Error) {

@@ -319,5 +319,8 @@ fn affordable<'a>(
 fn tell(kind: FindingKind, listing: &Listing, piece: &Piece, error: Error, checked: &mut Checked) {
     let name = listing.name(piece.row).unwrap_or_default();
     let finding = Finding::new(kind, error.for_tensor(name));
+    if finding.kind == FindingKind::Checksum {
+        *checked.mismatches.entry(piece.shard).or_default() += 1;
+    }
     checked.lose(name, finding.in_shard(piece.shard).at(piece.range.clone()));
 }

@@ -14,7 +14,7 @@ use crate::{Fault, Result, limits};
 /// TensorSliceProto: for each dimension a start and a length, or no length for the whole dimension.
 ///
 /// A dimension that is covered whole may be stored either way, and the stored form decides the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TensorSlice(pub Vec<(i64, Option<i64>)>);
 
 /// A box within a tensor: for each dimension where it begins and how long it is.

@@ -38,21 +38,20 @@ pub fn find_blocks(file: &Bytes) -> Option<Vec<BlockHandle>> {
 
 fn find_among(file: &Bytes, mut room: usize) -> Option<Vec<BlockHandle>> {
     let mut found: Vec<BlockHandle> = Vec::new();
-    let mut begins: HashMap<u32, Vec<usize>> = HashMap::new();
+    let mut begins = Begins::default();
     let mut tries = file.len().saturating_mul(TRIES);
     let (mut register, mut inverse) = (0_u32, ONE);
     let mut next = 0;
     for at in 0..file.len() {
         if at == next || may_begin(file, at) {
             room = room.checked_sub(1)?;
-            begins.entry(multiply(register ^ FULL, inverse)).or_default().push(at);
+            begins.add(multiply(register ^ FULL, inverse), at);
         }
         if let Some(stored) = stored_at(file, at) {
             let wanted = multiply(register ^ !stored.unmask(), inverse);
-            let starts = begins.get(&wanted).map_or(&[][..], Vec::as_slice);
             // The first is the longest: a block can hold a whole table as a value.
             let mut sound = None;
-            for &start in starts.iter().filter(|&&start| start < at) {
+            for start in begins.of(wanted).filter(|&start| start < at) {
                 tries = tries.checked_sub(at - start)?;
                 if Block::open(&file.slice(start..at + 4), "data block").is_ok() {
                     sound = Some(start);
@@ -71,6 +70,36 @@ fn find_among(file: &Bytes, mut room: usize) -> Option<Vec<BlockHandle>> {
         inverse = over_x8(inverse);
     }
     Some(found)
+}
+
+/// Places where a block could begin, by their left sides. Few share one, so each knows the next that does.
+#[derive(Default)]
+struct Begins {
+    /// The first and the last of each.
+    ends: HashMap<u32, (u32, u32)>,
+    places: Vec<(usize, Option<u32>)>,
+}
+
+impl Begins {
+    fn add(&mut self, left: u32, at: usize) {
+        let number = self.places.len() as u32; // no more than `MAX_BLOCK_STARTS`
+        self.places.push((at, None));
+        let (_, last) = self.ends.entry(left).or_insert((number, number));
+        let before = std::mem::replace(last, number);
+        if let Some((_, next)) = self.places.get_mut(before as usize).filter(|_| before != number) {
+            *next = Some(number);
+        }
+    }
+
+    /// Those of a left side, in their order.
+    fn of(&self, left: u32) -> impl Iterator<Item = usize> {
+        let mut next = self.ends.get(&left).map(|(first, _)| *first);
+        std::iter::from_fn(move || {
+            let (at, following) = self.places.get(next? as usize)?;
+            next = *following;
+            Some(*at)
+        })
+    }
 }
 
 /// A block begins behind the trailer of another, with an entry that shares nothing with a key before it.
