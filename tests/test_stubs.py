@@ -150,7 +150,11 @@ def returns(cls: str, member: str) -> Any:
     annotation = members(cls)[member].returns
     assert annotation is not None
     names = {name: getattr(tensorbundle, name) for name in ("DType", "GraphColumns")}
-    return eval(ast.unparse(annotation), {"np": np, "Any": Any, **names, **vars(_native)})
+    names = {"np": np, "Any": Any, **names, **vars(_native)}
+    for alias in STUB.body:
+        if isinstance(alias, ast.Assign):
+            names[ast.unparse(alias.targets[0])] = eval(ast.unparse(alias.value), names)
+    return eval(ast.unparse(annotation), names)
 
 
 @pytest.fixture(params=["partitioned", "every_dtype"])

@@ -147,13 +147,20 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         self._reader, raw = Reader.salvage(self._path, self._mmap, verify, self._follow, progress)
         self._report = VerifyReport(raw, perf_counter() - start)
 
-    def _lost(self, name: str, missing: TensorNotFoundError) -> Exception:
-        """What a look-up that found nothing raises: of a tensor that is lost, why it is."""
-        if self._report is None:
-            return missing
-        from ._verify import lost_error
+    def _find(self, name: str) -> Reader:
+        """The reader, after saying so if the tensor is one that was not salvaged."""
+        reader = self._open
+        if self._report is not None:
+            from ._salvaged import refuse
 
-        return lost_error(self._report, name) or missing
+            refuse(self._report, reader, name)
+        return reader
+
+    def _explain(self, missing: TensorNotFoundError) -> None:
+        if self._report is not None:
+            from ._salvaged import explain
+
+            explain(self._report, missing)
 
     @property
     def _open(self) -> Reader:
@@ -184,7 +191,15 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             CorruptionError, OSError: the index or the object graph cannot be read: that must not
                 look like a missing name.
         """
-        return isinstance(name, str) and self._open.contains(name)
+        if not isinstance(name, str):
+            return False
+        reader = self._open
+        if self._report is not None:
+            from ._salvaged import lost_key
+
+            if lost_key(self._report, reader, name) is not None:
+                return False
+        return reader.contains(name)
 
     if not TYPE_CHECKING:  # Mapping has the types; its own would look for near names on each miss
 
@@ -239,9 +254,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         Source: FORMAT 4 (values), 5 (slices).
         """
         try:
-            elements, dtype, shape, step = self._open.read(name, rows, aligned, verify)
+            elements, dtype, shape, step = self._find(name).read(name, rows, aligned, verify)
         except TensorNotFoundError as missing:
-            raise self._lost(name, missing) from None
+            self._explain(missing)
+            raise
         from ._arrays import array as make_array
 
         try:
@@ -261,9 +277,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             CorruptionError: its entry is not right.
         """
         try:
-            return self._open.info(name)
+            return self._find(name).info(name)
         except TensorNotFoundError as missing:
-            raise self._lost(name, missing) from None
+            self._explain(missing)
+            raise
 
     def infos(self) -> list[TensorInfo]:
         """What the index says of every tensor, in stored order. No data is touched.

@@ -16,9 +16,31 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], object]
 
+# Why many tensors are lost at once, none of which has a finding of its own.
+OF_SHARDS = ("missing shard", "unreadable")
+# What always keeps a tensor from being read. Other findings about a tensor may be mere oddities.
+UNREADABLE = ("checksum mismatch", "short shard", "bad slices")
 
-class VerifyFinding:
-    """One thing that is wrong with a checkpoint. Compares and pickles by what it says."""
+
+class _Fixed:
+    """Attributes that are set once."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if hasattr(self, name):
+            raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be set")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be deleted")
+
+
+class VerifyFinding(_Fixed):
+    """One thing that is wrong with a checkpoint.
+
+    Read-only; compares and pickles by what it says.
+    """
 
     __slots__ = (
         "end",
@@ -111,10 +133,25 @@ class VerifyFinding:
 _ORDER = ("kind", "part", "tensor", "path", "shard", "start", "end", "got", "want", "text")
 
 
-class VerifyReport:
-    """What a check of a whole checkpoint found."""
+class VerifyReport(_Fixed):
+    """What a check of a whole checkpoint found.
 
-    __slots__ = ("bytes", "findings", "format", "lost", "notes", "prefix", "seconds", "tensors")
+    Read-only; pickles; compares by what it says, but for the time it took.
+    """
+
+    __slots__ = (
+        "_reasons",
+        "bytes",
+        "findings",
+        "format",
+        "lost",
+        "notes",
+        "prefix",
+        "seconds",
+        "tensors",
+    )
+
+    _reasons: dict[str, VerifyFinding | None]
 
     def __init__(self, raw: RawReport, seconds: float) -> None:
         """Reports come from :meth:`Checkpoint.verify` and :func:`tensorbundle.verify`."""
@@ -145,21 +182,40 @@ class VerifyReport:
     def reason(self, tensor: str) -> VerifyFinding | None:
         """Why a tensor is lost; ``None`` if it is not.
 
-        The finding about it, else the one about its shard.
+        The finding about it, else one about a shard: the first, if several cannot be read.
         """
-        if tensor not in self.lost:
-            return None
-        own = next((found for found in self.findings if found.tensor == tensor), None)
-        shards = ("missing shard", "unreadable")
-        about = (found for found in self.findings if found.tensor is None and found.kind in shards)
-        return own or next(about, None)
+        return self._known_reasons().get(tensor)
+
+    def is_lost(self, tensor: str) -> bool:
+        """Whether ``tensor`` is one of :attr:`lost`, without going over all of them."""
+        return tensor in self._known_reasons()
+
+    def _known_reasons(self) -> dict[str, VerifyFinding | None]:
+        try:
+            return self._reasons
+        except AttributeError:
+            reasons = self._find_reasons()
+        # Another thread may have been quicker.
+        object.__setattr__(self, "_reasons", reasons)
+        return reasons
+
+    def _find_reasons(self) -> dict[str, VerifyFinding | None]:
+        """Of every tensor that is lost: a shard can take all of them with it."""
+        of_shard = next(iter(closed_shards(self)), None)
+        reasons: dict[str, VerifyFinding | None] = dict.fromkeys(self.lost, of_shard)
+        own = [found for found in reversed(self.findings) if found.tensor in reasons]
+        # The first counts, and before it the first of those that leave nothing to read.
+        for found in (*own, *(found for found in own if found.kind in UNREADABLE)):
+            if found.tensor is not None:
+                reasons[found.tensor] = found
+        return reasons
 
     def raise_for_findings(self) -> None:
         """Raises a :class:`CorruptionError` with the first finding, if there is one."""
         if self.findings:
             more = len(self.findings) - 1
             rest = f" (and {more} more finding{'s' * (more != 1)})" if more else ""
-            raise _error(self.findings[0], self.findings[0].text + rest)
+            raise error_of(self.findings[0], self.findings[0].text + rest)
 
     def as_dict(self) -> dict[str, object]:
         """Its attributes by name, findings as dicts."""
@@ -232,23 +288,23 @@ def verify(
 
     Source: FORMAT 2 to 6, 10.
     """
+    path = os.fspath(path)
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
+    if "\0" in path:
+        raise ValueError(f"a NUL in the path {path!r}")
     start = perf_counter()
-    raw = _native_verify(os.fspath(path), mmap, follow, progress)
+    raw = _native_verify(path, mmap, follow, progress)
     return VerifyReport(raw, perf_counter() - start)
 
 
-def lost_error(report: VerifyReport, tensor: str) -> CorruptionError | None:
-    """The exception for a tensor that was left out of a salvaged checkpoint."""
-    reason = report.reason(tensor)
-    if reason is None:
-        return None
-    text = reason.text
-    error = _error(reason, f"tensor {tensor!r} is lost: {text}" if reason.tensor is None else text)
-    error.tensor = tensor
-    return error
+def closed_shards(report: VerifyReport) -> list[VerifyFinding]:
+    """The findings about files that are gone or cannot be read, with all that is in them."""
+    return [each for each in report.findings if each.tensor is None and each.kind in OF_SHARDS]
 
 
-def _error(finding: VerifyFinding, text: str) -> CorruptionError:
+def error_of(finding: VerifyFinding, text: str) -> CorruptionError:
+    """The exception for a finding."""
     error = CorruptionError(text)
     error.part = finding.part
     error.path = finding.path

@@ -1,0 +1,69 @@
+"""What is lost of a salvaged checkpoint, when it is asked for.
+
+A tensor that is lost must not look like one that never was, nor give way to another of its name:
+names lead to tensors by key, by the path of an object, by full name, in this order.
+"""
+
+from __future__ import annotations
+
+from ._verify import closed_shards, error_of
+from .errors import CorruptionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._native import Reader
+    from ._verify import VerifyReport
+    from .errors import TensorNotFoundError
+
+
+def lost_key(report: VerifyReport, reader: Reader, name: str) -> str | None:
+    """The tensor that ``name`` would mean, if that one is lost."""
+    if not report.lost:
+        return None
+    if report.is_lost(name):
+        return name
+    if reader.has_key(name):
+        return None
+    objects = reader.object_graph
+    if objects is None:
+        return None
+    keys = (key for node in objects.find(name) for _, _, key, _ in objects.attributes(node))
+    return next(filter(report.is_lost, keys), None)
+
+
+def refuse(report: VerifyReport, reader: Reader, name: str) -> None:
+    """Raises what says why, if the tensor that ``name`` means is lost."""
+    key = lost_key(report, reader, name)
+    if key is not None:
+        raise _lost_error(report, key)
+
+
+def explain(report: VerifyReport, missing: TensorNotFoundError) -> None:
+    """Says that the index may have lost it, if parts of the index are damaged."""
+    if any(each.kind == "damaged index" for each in report.findings):
+        missing.add_note(
+            "The index of this checkpoint is damaged: the tensor may have been lost with a part of"
+            " it, which Checkpoint.report names."
+        )
+
+
+def _lost_error(report: VerifyReport, tensor: str) -> CorruptionError:
+    """The exception for a lost tensor, which was left out of a salvaged checkpoint."""
+    reason = report.reason(tensor)
+    if reason is not None and reason.tensor is not None:
+        return error_of(reason, reason.text)
+    shards = closed_shards(report)
+    if len(shards) > 1:  # which one it was in, the report does not say
+        text = f"its bytes are in one of {len(shards)} files that are gone or cannot be read"
+        text += f", of which the first: {shards[0].text}"
+        error = CorruptionError(f"tensor {tensor!r} is lost: {text}")
+        error.part = shards[0].part
+    elif reason is not None:
+        error = error_of(reason, f"tensor {tensor!r} is lost: {reason.text}")
+    else:
+        error = CorruptionError(
+            f"tensor {tensor!r} of {report.prefix} is lost: Checkpoint.report says what is damaged"
+        )
+        error.path = report.prefix
+    error.tensor = tensor
+    return error
