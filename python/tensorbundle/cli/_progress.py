@@ -6,6 +6,7 @@ it never gets between the lines of a result.
 
 from __future__ import annotations
 
+import os
 import sys
 from time import monotonic
 
@@ -21,7 +22,8 @@ class Progress:
 
     def __init__(self, title: str, *, quiet: bool = False) -> None:
         self.title = title
-        self._on = not quiet and sys.stderr.isatty()
+        # A terminal that cannot take a line back would be filled with them.
+        self._on = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._start = monotonic()
         self._next = self._start + AFTER
         self._drawn = False
@@ -40,21 +42,38 @@ class Progress:
             return
         self._next = now + EVERY
         self._drawn = True
-        line = describe(self.title, done, total, now - self._start)
-        width = _text.terminal_width() or 80
-        sys.stderr.write(CLEAR + _text.elide(line, width - 1))
+        # One column less than there are: a line that fills the last may wrap, and would stay.
+        line = describe(self.title, done, total, now - self._start, width=_columns() - 1)
+        sys.stderr.write(CLEAR + line)
         sys.stderr.flush()
 
 
-def describe(title: str, done: int, total: int, seconds: float) -> str:
-    """One line: ``verify model.ckpt: 1.2 GiB of 4.0 GiB  30%  15.1 GiB/s  0:12 left``."""
+def _columns() -> int:
+    """Columns of the terminal that reads stderr."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdigit() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def describe(title: str, done: int, total: int, seconds: float, *, width: int = 200) -> str:
+    """One line: ``verify model.ckpt: 1.2 GiB of 4.0 GiB  30%  15.1 GiB/s  0:12 left``.
+
+    Where it does not fit, the title gives way first.
+    """
     share = 100 * done // total if total else 100
+    facts = f"{_text.human(done)} of {_text.human(total)}  {share}%"
     rate = done / seconds if seconds > 0 else 0
-    line = f"{title}: {_text.human(done)} of {_text.human(total)}  {share}%"
     if rate > 0:
         left = round((total - done) / rate)
-        line += f"  {_text.human(int(rate))}/s  {clock(left)} left"
-    return line
+        facts += f"  {_text.human(int(rate))}/s  {clock(left)} left"
+    room = width - len(facts) - len(": ")
+    if room >= _text.NARROWEST:
+        return f"{_text.elide(title, room)}: {facts}"
+    return _text.elide(facts, width)
 
 
 def clock(seconds: int) -> str:

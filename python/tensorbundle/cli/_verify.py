@@ -55,6 +55,14 @@ def add_parser(commands: _text.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        print("tensorbundle: stopped", file=sys.stderr)
+        raise
+
+
+def _run(args: argparse.Namespace) -> int:
     code = 0
     reports: list[tuple[str, VerifyReport, Checkpoint | None]] = []
     errors: list[dict[str, str]] = []
@@ -108,7 +116,7 @@ def _lines(
             yield f"note: {_line(note)}"
     yield _text.bold(f"{_text.safe(report.prefix)}: {_summary(report)}")
     if saved is not None:
-        yield from _saved(report, saved)
+        yield from _saved(args, report, saved)
 
 
 def _line(finding: VerifyFinding) -> str:
@@ -126,14 +134,30 @@ def _summary(report: VerifyReport) -> str:
     )
 
 
-def _saved(report: VerifyReport, saved: Checkpoint) -> Iterator[str]:
-    for name in report.lost:
-        reason = report.reason(name)
-        yield f"  lost  {_text.safe(name)}  ({reason.kind if reason else 'unknown'})"
+def _saved(args: argparse.Namespace, report: VerifyReport, saved: Checkpoint) -> Iterator[str]:
+    if report.lost:
+        reasons = map(report.reason, report.lost)
+        columns = [
+            _text.Column("lost", list(map(_text.safe, report.lost)), elastic=True),
+            _text.Column("why", [_why(reason) for reason in reasons], elastic=True),
+        ]
+        header, *lines = _text.layout(columns, _text.terminal_width())
+        yield from (_text.bold(header), *lines)
     size = sum(info.nbytes for info in saved.infos())
     known = _text.count(report.tensors, "tensor")
     yield f"{len(saved):,} of {known} can be read, {_text.both(size)}:"
-    yield f'  tensorbundle.open({_text.sentence(repr(saved.path))}, on_error="skip")'
+    options = "".join((", mmap=False" * args.no_mmap, ", follow=True" * args.follow))
+    yield f'  tensorbundle.open({_text.sentence(repr(saved.path))}, on_error="skip"{options})'
+
+
+def _why(reason: VerifyFinding | None) -> str:
+    """In a few words: the sentence is among the findings."""
+    if reason is None:
+        return "see the findings"
+    start, end = reason.start, reason.end
+    where = "" if start is None or end is None else f", bytes {start:,} to {end:,}"
+    name = "" if reason.path is None else f" in {_text.safe(os.path.basename(reason.path))}"  # noqa: PTH119
+    return f"{reason.kind}{name}{where}"
 
 
 def _record(path: str, report: VerifyReport, saved: Checkpoint | None) -> dict[str, object]:
