@@ -113,7 +113,7 @@ def test_salvage(bad: str) -> None:
     _, _, title, lost, count, python = result.lines
     assert title.split() == ["lost", "why"]
     shard = Path(shard_path(bad, 0, 1)).name
-    assert lost == f"kernel  checksum mismatch in {shard}, bytes 24 to 120"
+    assert lost == f"kernel  checksum mismatch: {shard}, bytes 24 to 120"
     assert count == "1 of 2 tensors can be read, 24 B:"
     checkpoint = eval(python.strip(), {"tensorbundle": tb})
     assert list(checkpoint) == ["bias"]
@@ -123,6 +123,18 @@ def test_salvage_of_what_is_whole(good: str) -> None:
     result = cli("verify", "--salvage", good)
     assert result.code == 0
     assert result.lines[1] == "2 of 2 tensors can be read, 120 B:"
+
+
+def test_salvage_of_what_is_all_lost(good: str) -> None:
+    Path(shard_path(good, 0, 1)).unlink()
+    result = cli("verify", "--salvage", good)
+    assert result.code == 1
+    finding, summary, _, *lost, count = result.lines
+    assert finding.startswith("missing shard: ")
+    assert re.search(r": 1 finding, 2 tensors lost; 2 tensors, 0 B checked in [\d.]+ s$", summary)
+    assert [line.split("  ")[0] for line in lost] == ["bias", "kernel"]
+    assert all(line.endswith("missing shard: ckpt.data-00000-of-00001") for line in lost)
+    assert count == "0 of 2 tensors can be read"
 
 
 def test_the_line_of_python_says_all_that_is_needed(tmp_path: Path) -> None:

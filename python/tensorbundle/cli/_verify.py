@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     code = 0
-    reports: list[tuple[str, VerifyReport, Checkpoint | None]] = []
+    records: list[dict[str, object]] = []
     errors: list[dict[str, str]] = []
     for path in args.paths:
         try:
@@ -78,14 +78,14 @@ def _run(args: argparse.Namespace) -> int:
         if not report.ok:
             code = max(code, FINDING)
         if args.json:
-            reports.append((path, report, saved))
+            records.append(_record(path, report, saved))
         else:
             sys.stdout.write("".join(f"{line}\n" for line in _lines(args, report, saved)))
             sys.stdout.flush()
     if args.json:
         from tensorbundle.cli import _json
 
-        _json.write({"checkpoints": (_record(*one) for one in reports), "errors": iter(errors)})
+        _json.write({"checkpoints": iter(records), "errors": iter(errors)})
     return code
 
 
@@ -127,11 +127,11 @@ def _summary(report: VerifyReport) -> str:
     found = _text.count(len(report.findings), "finding") if report.findings else "no findings"
     if report.lost:
         found += f", {_text.count(len(report.lost), 'tensor')} lost"
-    rate = report.bytes / report.seconds if report.seconds > 0 else 0
-    return (
-        f"{found}; {_text.count(report.tensors, 'tensor')}, {_text.human(report.bytes)} checked"
-        f" in {report.seconds:.2f} s ({_text.human(int(rate))}/s)"
-    )
+    text = f"{found}; {_text.count(report.tensors, 'tensor')}, {_text.human(report.bytes)} checked"
+    text += f" in {report.seconds:.2f} s"
+    if report.bytes and report.seconds > 0:
+        text += f" ({_text.human(int(report.bytes / report.seconds))}/s)"
+    return text
 
 
 def _saved(args: argparse.Namespace, report: VerifyReport, saved: Checkpoint) -> Iterator[str]:
@@ -144,8 +144,11 @@ def _saved(args: argparse.Namespace, report: VerifyReport, saved: Checkpoint) ->
         header, *lines = _text.layout(columns, _text.terminal_width())
         yield from (_text.bold(header), *lines)
     size = sum(info.nbytes for info in saved.infos())
-    known = _text.count(report.tensors, "tensor")
-    yield f"{len(saved):,} of {known} can be read, {_text.both(size)}:"
+    count = f"{len(saved):,} of {_text.count(report.tensors, 'tensor')} can be read"
+    if not len(saved):
+        yield count
+        return
+    yield f"{count}, {_text.both(size)}:"
     options = "".join((", mmap=False" * args.no_mmap, ", follow=True" * args.follow))
     yield f'  tensorbundle.open({_text.sentence(repr(saved.path))}, on_error="skip"{options})'
 
@@ -156,7 +159,7 @@ def _why(reason: VerifyFinding | None) -> str:
         return "see the findings"
     start, end = reason.start, reason.end
     where = "" if start is None or end is None else f", bytes {start:,} to {end:,}"
-    name = "" if reason.path is None else f" in {_text.safe(os.path.basename(reason.path))}"  # noqa: PTH119
+    name = "" if reason.path is None else f": {_text.safe(os.path.basename(reason.path))}"  # noqa: PTH119
     return f"{reason.kind}{name}{where}"
 
 
