@@ -241,6 +241,10 @@ def test_the_path_of_an_object_whose_tensor_is_lost(objects: str) -> None:
     assert "layer/bias" in ckpt
     assert ckpt["layer/bias"].shape == (20,)
 
+    for look in (lambda one: one.info, lambda one: one.numpy()):
+        with refused(CorruptionError, "checksum", tensor=key):
+            look(ckpt.object_graph["layer/kernel"])  # type: ignore[index]
+
 
 def test_a_lost_graph_of_objects(objects: str) -> None:
     spoil(objects, "_CHECKPOINTABLE_OBJECT_GRAPH")
@@ -289,3 +293,23 @@ def test_the_path_of_a_lost_tensor_is_not_the_full_name_of_another(tmp_path: Pat
     with refused(CorruptionError, "checksum", tensor="w" + VALUE):
         ckpt["w"]
     assert ckpt["v"] == 1
+
+
+def test_a_full_name_that_a_lost_tensor_shared(tmp_path: Path) -> None:
+    # It meant two, and does not mean the other now.
+    keys = ["a" + VALUE, "b" + VALUE, "c" + VALUE]
+    nodes = graph(
+        child("a", 1) + child("b", 2) + child("c", 3),
+        value(keys[0], "w"),
+        value(keys[1], "w"),
+        value(keys[2], "own"),
+    )
+    prefix = checkpoint(tmp_path, nodes, keys).prefix
+    with pytest.raises(TensorNotFoundError):
+        tb.open(prefix)["w"]
+    spoil(prefix, keys[0])
+    ckpt = tb.open(prefix, on_error="skip")
+    assert ("w" in ckpt, "own" in ckpt, "b" in ckpt) == (False, True, True)
+    with refused(CorruptionError, "checksum", tensor=keys[0]):
+        ckpt["w"]
+    assert (ckpt["own"], ckpt["b"]) == (2, 1)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._meta_graph import MetaGraph
     from ._native import TensorInfo
     from ._object_graph import ObjectGraph
+    from ._salvaged import Lost
     from ._variables import Joined, Variables
     from ._verify import Progress, VerifyReport
 
@@ -99,6 +100,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         "__weakref__",
         "_follow",
         "_joined",
+        "_lost",
         "_meta_graph",
         "_mmap",
         "_on_error",
@@ -130,6 +132,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         self._on_error = on_error
         self._reader: Reader | None
         self._report: VerifyReport | None = None
+        self._lost: Lost | None = None
         if on_error == "skip":
             self._salvage(progress)
         else:
@@ -140,27 +143,21 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
     def _salvage(self, progress: Progress | None) -> None:
         from time import perf_counter
 
+        from ._salvaged import Lost
         from ._verify import VerifyReport
 
         start = perf_counter()
         verify = self._verify is not False
         self._reader, raw = Reader.salvage(self._path, self._mmap, verify, self._follow, progress)
         self._report = VerifyReport(raw, perf_counter() - start)
+        self._lost = Lost(self._report)
 
     def _find(self, name: str) -> Reader:
         """The reader, after saying so if the tensor is one that was not salvaged."""
         reader = self._open
-        if self._report is not None:
-            from ._salvaged import refuse
-
-            refuse(self._report, reader, name)
+        if self._lost is not None:
+            self._lost.refuse(reader, name)
         return reader
-
-    def _explain(self, missing: TensorNotFoundError) -> None:
-        if self._report is not None:
-            from ._salvaged import explain
-
-            explain(self._report, missing)
 
     @property
     def _open(self) -> Reader:
@@ -194,11 +191,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         if not isinstance(name, str):
             return False
         reader = self._open
-        if self._report is not None:
-            from ._salvaged import lost_key
-
-            if lost_key(self._report, reader, name) is not None:
-                return False
+        if self._lost is not None and self._lost.key(reader, name) is not None:
+            return False
         return reader.contains(name)
 
     if not TYPE_CHECKING:  # Mapping has the types; its own would look for near names on each miss
@@ -256,7 +250,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         try:
             elements, dtype, shape, step = self._find(name).read(name, rows, aligned, verify)
         except TensorNotFoundError as missing:
-            self._explain(missing)
+            if self._lost is not None:
+                self._lost.explain(missing)
             raise
         from ._arrays import array as make_array
 
@@ -279,7 +274,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         try:
             return self._find(name).info(name)
         except TensorNotFoundError as missing:
-            self._explain(missing)
+            if self._lost is not None:
+                self._lost.explain(missing)
             raise
 
     def infos(self) -> list[TensorInfo]:

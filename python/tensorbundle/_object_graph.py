@@ -181,7 +181,13 @@ class TrackedObject:
     def _only_key(self) -> str:
         key = self.key
         if key is None:
-            keys = [key for attribute in self.attributes for key in attribute.keys]
+            attributes = self.attributes
+            keys = [key for attribute in attributes for key in attribute.keys]
+            report = self.graph.checkpoint.report
+            if report is not None and not keys:
+                lost = [each.key for each in attributes if report.is_lost(each.key)]
+                if lost:
+                    return lost[0]  # its look-up says why
             what = f"{len(keys)} tensors: {', '.join(map(repr, keys[:5]))}" if keys else "no tensor"
             error = TensorNotFoundError(f"object {self.path!r} (node {self.id}) has {what}")
             error.tensor, error.near = self.path, tuple(keys[:5])

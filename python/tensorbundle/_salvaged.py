@@ -11,40 +11,61 @@ from .errors import CorruptionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._native import Reader
+    from ._native import ObjectGraphReader, Reader
     from ._verify import VerifyReport
     from .errors import TensorNotFoundError
 
 
-def lost_key(report: VerifyReport, reader: Reader, name: str) -> str | None:
-    """The tensor that ``name`` would mean, if that one is lost."""
-    if not report.lost:
-        return None
-    if report.is_lost(name):
-        return name
-    if reader.has_key(name):
-        return None
-    objects = reader.object_graph
-    if objects is None:
-        return None
-    keys = (key for node in objects.find(name) for _, _, key, _ in objects.attributes(node))
-    return next(filter(report.is_lost, keys), None)
+class Lost:
+    """The lost tensors of a checkpoint. It does not hold the reader, which may be closed."""
 
+    __slots__ = ("_full_names", "_report")
 
-def refuse(report: VerifyReport, reader: Reader, name: str) -> None:
-    """Raises what says why, if the tensor that ``name`` means is lost."""
-    key = lost_key(report, reader, name)
-    if key is not None:
-        raise _lost_error(report, key)
+    def __init__(self, report: VerifyReport) -> None:
+        self._report = report
+        self._full_names: dict[str, str] | None = None
 
+    def key(self, reader: Reader, name: str) -> str | None:
+        """The tensor that ``name`` would mean, if that one is lost."""
+        report = self._report
+        if not report.lost:
+            return None
+        if report.is_lost(name):
+            return name
+        if reader.has_key(name):
+            return None
+        objects = reader.object_graph
+        if objects is None:
+            return None
+        keys = [key for node in objects.find(name) for _, _, key, _ in objects.attributes(node)]
+        if keys:
+            return next(filter(report.is_lost, keys), None)
+        if self._full_names is None:
+            self._full_names = self._find_full_names(objects)
+        return self._full_names.get(name)
 
-def explain(report: VerifyReport, missing: TensorNotFoundError) -> None:
-    """Says that the index may have lost it, if parts of the index are damaged."""
-    if any(each.kind == "damaged index" for each in report.findings):
-        missing.add_note(
-            "The index of this checkpoint is damaged: the tensor may have been lost with a part of"
-            " it, which Checkpoint.report names."
-        )
+    def _find_full_names(self, objects: ObjectGraphReader) -> dict[str, str]:
+        """The full names of lost tensors. Another that shares its name is not meant alone."""
+        found: dict[str, str] = {}
+        for node in range(len(objects)):
+            for _, full_name, key, _ in objects.attributes(node):
+                if full_name and self._report.is_lost(key):
+                    found.setdefault(full_name, key)
+        return found
+
+    def refuse(self, reader: Reader, name: str) -> None:
+        """Raises what says why, if the tensor that ``name`` means is lost."""
+        key = self.key(reader, name)
+        if key is not None:
+            raise _lost_error(self._report, key)
+
+    def explain(self, missing: TensorNotFoundError) -> None:
+        """Says that the index may have lost it, if parts of the index are damaged."""
+        if any(each.kind == "damaged index" for each in self._report.findings):
+            missing.add_note(
+                "The index of this checkpoint is damaged: the tensor may have been lost with a"
+                " part of it, which Checkpoint.report names."
+            )
 
 
 def _lost_error(report: VerifyReport, tensor: str) -> CorruptionError:

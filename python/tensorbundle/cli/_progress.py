@@ -44,8 +44,11 @@ class Progress:
         self._drawn = True
         # One column less than there are: a line that fills the last may wrap, and would stay.
         line = describe(self.title, done, total, now - self._start, width=_columns() - 1)
-        sys.stderr.write(CLEAR + line)
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(CLEAR + line)
+            sys.stderr.flush()
+        except OSError:  # the terminal is gone; the work is not
+            self._on = self._drawn = False
 
 
 def _columns() -> int:
