@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class Lost:
     """The lost tensors of a checkpoint. It does not hold the reader, which may be closed."""
 
-    __slots__ = ("_full_names", "_report")
+    __slots__ = ("_closed", "_full_names", "_incomplete", "_report")
 
     def __init__(self, report: VerifyReport) -> None:
         self._report = report
+        self._closed = closed_shards(report)
+        self._incomplete = any(each.kind == "damaged index" for each in report.findings)
         self._full_names: dict[str, str] | None = None
 
     def key(self, reader: Reader, name: str) -> str | None:
@@ -57,34 +59,32 @@ class Lost:
         """Raises what says why, if the tensor that ``name`` means is lost."""
         key = self.key(reader, name)
         if key is not None:
-            raise _lost_error(self._report, key)
+            raise self._error(key)
 
     def explain(self, missing: TensorNotFoundError) -> None:
         """Says that the index may have lost it, if parts of the index are damaged."""
-        if any(each.kind == "damaged index" for each in self._report.findings):
+        if self._incomplete:
             missing.add_note(
                 "The index of this checkpoint is damaged: the tensor may have been lost with a"
                 " part of it, which Checkpoint.report names."
             )
 
-
-def _lost_error(report: VerifyReport, tensor: str) -> CorruptionError:
-    """The exception for a lost tensor, which was left out of a salvaged checkpoint."""
-    reason = report.reason(tensor)
-    if reason is not None and reason.tensor is not None:
-        return error_of(reason, reason.text)
-    shards = closed_shards(report)
-    if len(shards) > 1:  # which one it was in, the report does not say
-        text = f"its bytes are in one of {len(shards)} files that are gone or cannot be read"
-        text += f", of which the first: {shards[0].text}"
-        error = CorruptionError(f"tensor {tensor!r} is lost: {text}")
-        error.part = shards[0].part
-    elif reason is not None:
-        error = error_of(reason, f"tensor {tensor!r} is lost: {reason.text}")
-    else:
-        error = CorruptionError(
-            f"tensor {tensor!r} of {report.prefix} is lost: Checkpoint.report says what is damaged"
-        )
-        error.path = report.prefix
-    error.tensor = tensor
-    return error
+    def _error(self, tensor: str) -> CorruptionError:
+        """The exception for a lost tensor."""
+        report, shards = self._report, self._closed
+        reason = report.reason(tensor)
+        if reason is not None and reason.tensor is not None:
+            return error_of(reason, reason.text)
+        if len(shards) > 1:  # which one it was in, the report does not say
+            text = f"its bytes are in one of {len(shards)} files that are gone or cannot be read"
+            text += f", of which the first: {shards[0].text}"
+            error = CorruptionError(f"tensor {tensor!r} is lost: {text}")
+            error.part = shards[0].part
+        elif reason is not None:
+            error = error_of(reason, f"tensor {tensor!r} is lost: {reason.text}")
+        else:
+            text = f"tensor {tensor!r} of {report.prefix} is lost"
+            error = CorruptionError(f"{text}: Checkpoint.report says what is damaged")
+            error.path = report.prefix
+        error.tensor = tensor
+        return error
