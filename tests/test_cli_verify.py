@@ -177,6 +177,14 @@ def test_an_index_that_cannot_be_opened(good: str) -> None:
     assert result.lines[-2] == "2 of 2 tensors can be read, 120 B:"
 
 
+def test_an_index_that_is_something_else(tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"
+    (tmp_path / "m.index").write_bytes(pointer)
+    result = cli("verify", tmp_path / "m")
+    assert result.code == 1
+    assert "git lfs pull" in result.lines[0]
+
+
 def test_a_directory_of_several(tmp_path: Path) -> None:
     for i in (1, 2):
         write(tmp_path, f"ckpt-{i}")
@@ -382,6 +390,21 @@ def test_a_narrow_terminal(endless: str) -> None:
             stop_when=lambda text: text.count(_progress.CLEAR.encode()) > 3,
         )
         assert all(len(line) < columns for line in drawn(written)[:-1])
+
+
+@posix
+def test_the_line_is_gone_at_the_end(tmp_path: Path) -> None:
+    bundle = Bundle()
+    size = 3 << 29  # not 2^31: so many zeros have the checksum of one
+    bundle.add("zeros", np.uint8(0), data=b"", shape=(size,), size=size)
+    prefix = bundle.write(tmp_path / "large")
+    os.truncate(shard_path(prefix, 0, 1), size)
+    code, out, written = on_terminal(["verify", prefix])
+    assert code == 1
+    assert b": 1 finding, 1 tensor lost; 1 tensor, 1.5 GiB checked in " in out
+    if written:  # a machine may be too quick for it
+        assert b"verify large: " in written
+        assert written.endswith(_progress.CLEAR.encode())
 
 
 @posix
