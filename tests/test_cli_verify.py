@@ -342,25 +342,36 @@ def test_progress_on_a_terminal_and_ctrl_c(endless: str) -> None:
     assert written.endswith(_progress.CLEAR.encode() + last.encode())
 
 
+# The command, which gets a SIGINT when it was told of its progress for the twentieth time.
+STOPPED = """
+import os, signal, sys
+from tensorbundle.cli import _progress, run
+
+told = []
+tell = _progress.Progress.__call__
+
+def count(self, done, total):
+    told.append(done)
+    tell(self, done, total)
+    if len(told) == 20:
+        os.kill(os.getpid(), signal.SIGINT)
+
+_progress.Progress.__call__ = count
+sys.exit(run())
+"""
+
+
 @posix
-def test_ctrl_c_without_a_terminal(endless: str) -> None:
-    for options in ([], ["--json"], ["--salvage"], ["--no-mmap"]):
-        with subprocess.Popen(
-            [sys.executable, "-X", "importtime", "-m", "tensorbundle", "verify", *options, endless],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as done:
-            assert done.stderr is not None
-            assert done.stdout is not None
-            while "tensorbundle.cli._progress" not in done.stderr.readline():
-                pass
-            time.sleep(0.5)  # into the work
-            done.send_signal(signal.SIGINT)
-            said = [line for line in done.stderr if not line.startswith("import time:")]
-            assert said == ["tensorbundle: stopped\n"]
-            assert done.stdout.read() == ""
-            assert done.wait(60) == 130
+@pytest.mark.parametrize("options", [[], ["--json"], ["--salvage"], ["--no-mmap"]])
+def test_ctrl_c_without_a_terminal(endless: str, options: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, "verify", *options, endless],
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (130, b"")
+    assert done.stderr == b"tensorbundle: stopped\n"
 
 
 @posix
@@ -368,15 +379,7 @@ def test_ctrl_c_without_a_terminal(endless: str) -> None:
     ("options", "env"), [(["--quiet"], {}), (["-q", "--salvage"], {}), ([], {"TERM": "dumb"})]
 )
 def test_no_progress(endless: str, options: list[str], env: dict[str, str]) -> None:
-    # With nothing to be seen, a timer of its own stops it in the middle.
-    script = Path(endless).parent / "run.py"
-    script.write_text(
-        "import os, signal, sys, threading\n"
-        "threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "from tensorbundle.cli import run\n"
-        "sys.exit(run())\n"
-    )
-    command = [sys.executable, str(script)]
+    command = [sys.executable, "-c", STOPPED]
     code, out, written = on_terminal(["verify", *options, endless], command=command, **env)
     assert (code, out, written) == (130, b"", b"tensorbundle: stopped\r\n")
 
