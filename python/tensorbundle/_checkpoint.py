@@ -69,6 +69,7 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
             index, or no file at all.
         CorruptionError: the index or the state file is damaged, or is something else.
         UnsupportedError: a checkpoint of a version that this one cannot read.
+        ValueError: ``on_error`` is neither; a NUL in the path.
 
     Source: FORMAT 1 (names), 2 (table), 3 (bundle), 6 (V1).
     """
@@ -180,7 +181,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return len(self._open)
 
     def __contains__(self, name: object, /) -> bool:
-        """Is there a tensor ``name``, or an object that it means?
+        """Is there a tensor ``name``, or an object that it means? Not one that is lost.
 
         Touches one block of the index; if not there, all, and then the object graph.
 
@@ -240,7 +241,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         Raises:
             TensorNotFoundError: no such tensor; ``near`` holds names that are close. Or the name
                 of an object leads to several.
-            CorruptionError: entry, slices, shard or, where checked, checksum are not right.
+            CorruptionError: entry, slices, shard or, where checked, checksum are not right; of a
+                salvaged checkpoint: the tensor is lost, and why.
             UnsupportedError: a type whose values cannot be read (resources, unknown types).
             OSError: a shard is missing or cannot be read.
             IndexError, TypeError, ValueError: ``rows`` does not fit; the checkpoint is closed.
@@ -269,7 +271,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
         Raises:
             TensorNotFoundError: no such tensor; ``near`` holds names that are close.
-            CorruptionError: its entry is not right.
+            CorruptionError: its entry is not right, or it was not salvaged.
         """
         try:
             return self._find(name).info(name)
@@ -331,7 +333,10 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     @property
     def report(self) -> VerifyReport | None:
-        """What was found when it was opened with ``on_error="skip"``; else ``None``."""
+        """What was found when it was opened with ``on_error="skip"``; else ``None``.
+
+        It stays when the checkpoint is closed.
+        """
         return self._report
 
     # The graph.
