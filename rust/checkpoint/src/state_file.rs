@@ -46,32 +46,36 @@ pub fn read_state_file(path: &Path) -> Result<StateFile> {
         let fault = Fault::unsupported(PART, format!("it has more than {MAX_BYTES} bytes"));
         return Err(Error::fault(path, fault));
     }
-    parse(&text).map_err(|fault| Error::fault(path, fault))
+    StateFile::parse(&text).map_err(|fault| Error::fault(path, fault))
 }
 
-fn parse(text: &[u8]) -> Result<StateFile, Fault> {
-    let broken =
-        |what: String| Fault::corrupt(PART, what).advise("give the prefix of a checkpoint instead");
-    let mut state = StateFile::default();
-    let text = text.strip_prefix(BOM).unwrap_or(text);
-    let message = textproto::parse(text).map_err(|fault| broken(fault.what().into()))?;
-    for Field { name, line, value } in message.fields {
-        let wrong = |want| broken(format!("line {line}: {name} is no {want}"));
-        let string = || string(&value).ok_or_else(|| wrong("UTF-8 text in quotes"));
-        let number = || number(&value).ok_or_else(|| wrong("number"));
-        match &*name {
-            "model_checkpoint_path" => state.latest = string()?,
-            "all_model_checkpoint_paths" => state.all.push(string()?),
-            "all_model_checkpoint_timestamps" => state.timestamps.push(number()?),
-            "last_preserved_timestamp" => state.last_preserved = Some(number()?),
-            // Of a newer TensorFlow. Today's passes over the whole file then; the rest is as good as ever.
-            _ => {}
+impl StateFile {
+    /// Reads the bytes of a state file.
+    pub fn parse(text: &[u8]) -> Result<Self, Fault> {
+        let broken = |what: String| {
+            Fault::corrupt(PART, what).advise("give the prefix of a checkpoint instead")
+        };
+        let mut state = Self::default();
+        let text = text.strip_prefix(BOM).unwrap_or(text);
+        let message = textproto::parse(text).map_err(|fault| broken(fault.what().into()))?;
+        for Field { name, line, value } in message.fields {
+            let wrong = |want| broken(format!("line {line}: {name} is no {want}"));
+            let string = || string(&value).ok_or_else(|| wrong("UTF-8 text in quotes"));
+            let number = || number(&value).ok_or_else(|| wrong("number"));
+            match &*name {
+                "model_checkpoint_path" => state.latest = string()?,
+                "all_model_checkpoint_paths" => state.all.push(string()?),
+                "all_model_checkpoint_timestamps" => state.timestamps.push(number()?),
+                "last_preserved_timestamp" => state.last_preserved = Some(number()?),
+                // Of a newer TensorFlow. Today's passes over the whole file then; the rest is as good as ever.
+                _ => {}
+            }
         }
+        if state.latest.is_empty() {
+            return Err(broken("it names no model_checkpoint_path".into()));
+        }
+        Ok(state)
     }
-    if state.latest.is_empty() {
-        return Err(broken("it names no model_checkpoint_path".into()));
-    }
-    Ok(state)
 }
 
 /// What editors on Windows put before a text.
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_tensorflow_writes() {
-        let state = parse(
+        let state = StateFile::parse(
             b"model_checkpoint_path: \"ckpt-4\"\nall_model_checkpoint_paths: \"ckpt-3\"\n\
               all_model_checkpoint_paths: \"ckpt-4\"\nall_model_checkpoint_timestamps: 1795337477.2674108\n\
               all_model_checkpoint_timestamps: 1795337477.2777073\nlast_preserved_timestamp: 1795337476.2454355\n",
@@ -112,14 +116,17 @@ mod tests {
 
     #[test]
     fn the_last_path_wins() {
-        let state = parse(b"model_checkpoint_path: 'a'\r\nmodel_checkpoint_path: 'b' '-1' # newer")
-            .unwrap();
+        let state = StateFile::parse(
+            b"model_checkpoint_path: 'a'\r\nmodel_checkpoint_path: 'b' '-1' # newer",
+        )
+        .unwrap();
         assert_eq!(state.latest, b"b-1");
     }
 
     #[test]
     fn what_tensorflow_passes_over() {
-        let state = parse(b"\xef\xbb\xbfmodel_checkpoint_path: 'a' new_field { b: 1 }").unwrap();
+        let state =
+            StateFile::parse(b"\xef\xbb\xbfmodel_checkpoint_path: 'a' new_field { b: 1 }").unwrap();
         assert_eq!(state.latest, b"a");
     }
 
@@ -139,7 +146,7 @@ mod tests {
             (b"last_preserved_timestamp: \"1\"", "line 1: last_preserved_timestamp is no number"),
             (b"model_checkpoint_path", "line 1: want ':' or '{'"),
         ] {
-            let fault = parse(text).unwrap_err();
+            let fault = StateFile::parse(text).unwrap_err();
             assert!(fault.what().starts_with(what), "{fault}");
             assert!(fault.advice().unwrap().contains("give the prefix"));
         }

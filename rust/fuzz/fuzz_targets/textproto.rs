@@ -1,10 +1,3 @@
-//! The text format of protobuf.
-
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use tensorbundle_wire::textproto;
-
-fuzz_target!(|data: &[u8]| {
-    let _ = textproto::parse(data);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tensorbundle_fuzz_targets::textproto(data));
