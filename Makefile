@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench protos fuzz clean
+.PHONY: help demo test lint bench protos fuzz fuzz-files clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,10 +7,13 @@ BIN := $(VENV)/bin
 RUST_SOURCES := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 DEMO := tests/data/mnist_mlp
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard rust/fuzz/fuzz_targets/*.rs)))
+FUZZ_COUNT ?= 10000
+FUZZ_SEED ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/built ## open a real checkpoint: list it, show one tensor
 	$(BIN)/tensorbundle info $(DEMO)
@@ -38,14 +41,20 @@ protos: ## regenerate the Rust code of rust/wire/protos
 
 # Sanitizers are still behind a flag that only nightly compilers take unasked.
 fuzz: export RUSTC_BOOTSTRAP := 1
-fuzz: $(VENV)/fuzz ## run each fuzz target for FUZZ_SECONDS (60)
-	for target in $$($(BIN)/cargo-fuzz list --fuzz-dir rust/fuzz); do \
-	    $(BIN)/cargo-fuzz run --fuzz-dir rust/fuzz $$target -- \
-	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -print_final_stats=1 || exit 1; \
+fuzz: $(VENV)/fuzz ## run each of FUZZ_TARGETS for FUZZ_SECONDS (60)
+	for target in $(FUZZ_TARGETS); do \
+	    mkdir -p rust/fuzz/scratch/$$target && \
+	    $(BIN)/cargo-fuzz run --fuzz-dir rust/fuzz $$target \
+	        rust/fuzz/scratch/$$target rust/fuzz/corpus/$$target -- \
+	        -dict=rust/fuzz/dict/$$target.dict \
+	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=60 -print_final_stats=1 || exit 1; \
 	done
 
+fuzz-files: $(VENV)/built $(VENV)/test ## mutate whole checkpoints FUZZ_COUNT (10000) times, from FUZZ_SEED
+	$(BIN)/python tests/fuzz_files.py --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)
+
 clean: ## remove everything that was built, installed or generated
-	rm -rf $(VENV) target rust/fuzz/target benches/data .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) target rust/fuzz/target rust/fuzz/scratch benches/data .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # What is installed, and when: each stamp is newer than what it was made from.
 

@@ -184,3 +184,15 @@ def test_a_chain_on_the_command_line(tmp_path: Path) -> None:
     assert len(paths) == number
     assert paths.count(None) > number - 200
     assert repr(made.nodes[number - 2]).startswith("<tensorbundle.TrackedObject ")
+
+
+def test_a_damaged_index(tmp_path: Path) -> None:
+    key = "w" + VALUE
+    bundle = Bundle()
+    bundle.add(GRAPH, graph(child("w", 1), value(key)))
+    bundle.items[key.encode()] = b"\x07"
+    made = tb.open(bundle.write(tmp_path / "b")).object_graph
+    assert made is not None
+    with pytest.raises(tb.CorruptionError, match="unable to parse it"):
+        made.nodes[1].attributes  # noqa: B018 - raises
+    assert repr(made.nodes[1]) == "<tensorbundle.TrackedObject 1 'w'>"

@@ -221,10 +221,11 @@ class TrackedObject:
     def __repr__(self) -> str:
         path = self._nodes.short_path(self.id)
         name = "" if path is None else f" {path!r}"
-        counts = (
-            (len(self._nodes.edges(self.id)), "child", "children"),
-            (len(self._nodes.attributes(self.id)), "tensor", "tensors"),
-        )
+        counts = [(len(self._nodes.edges(self.id)), "child", "children")]
+        try:  # noqa: SIM105 - contextlib is not worth its import
+            counts.append((len(self._nodes.attributes(self.id)), "tensor", "tensors"))
+        except (CheckpointError, OSError):
+            pass  # whoever asks for the attributes is told
         said = "".join(f", {n} {one if n == 1 else many}" for n, one, many in counts if n)
         return f"<tensorbundle.TrackedObject {self.id}{name}{said}>"
 

@@ -1,0 +1,84 @@
+"""A few hundred mutations of whole checkpoints; `make fuzz-files` does as many as are asked for.
+
+No signal, panic or time-out, no memory out of proportion, no error but clean ones; and where
+checksums cover what was changed, no tensor that is missing or has other values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import tensorbundle as tb
+from fuzz_bases import Base, bases
+from fuzz_files import run
+from fuzz_mutations import mutate
+from fuzz_tables import listed
+
+COUNT = 480
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Base]]:
+    folder = tmp_path_factory.mktemp("sound")
+    return folder, bases(folder)
+
+
+def test_mutations(tmp_path: Path) -> None:
+    failures = run("0", 0, COUNT, tmp_path)
+    assert not failures, "\n".join(failures)
+
+
+def test_bases_are_sound(sound: tuple[Path, list[Base]]) -> None:
+    """Else nothing would be reached by mutating them."""
+    folder, made = sound
+    for base in made:
+        path = folder / base.kind / base.path
+        if base.opens == "checkpoint":
+            with tb.open(path, verify=True) as ckpt:
+                assert len(list(ckpt.values())) > 1
+                assert ckpt.verify().ok
+                names = set().union(*(listed(base.files[name]) for name in base.tables()))
+                assert names == {*ckpt}, "the lenient reader sees what ours does"
+        elif base.opens == "graph":
+            assert len(tb.load_meta_graph(path).graph.get_operations()) > 2
+        elif base.opens == "saved model":
+            assert len(tb.load_saved_model(path).meta_graphs) == 1
+        else:
+            assert len(tb.list_checkpoints(path)) == 2
+
+
+def test_mutations_are_made_of_their_numbers(sound: tuple[Path, list[Base]]) -> None:
+    _, made = sound
+    for number in range(len(made) * 3):
+        base = made[number % len(made)]
+        first, second = (mutate(Random(f"0/{number}"), base) for _ in range(2))
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("program", "what"),
+    [
+        ("import os; os.abort()", "exit code -6"),
+        ("raise SystemExit(3)", "exit code 3"),
+    ],
+)
+def test_a_worker_that_dies_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, what: str
+) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(f"print('begin', 0, flush=True)\n{program}\n")
+    monkeypatch.setattr("fuzz_files.__file__", str(script))
+    failures = run("0", 0, 1, tmp_path)
+    assert len(failures) == 1
+    assert failures[0].startswith(f"0: {what}")
+
+
+def test_a_worker_that_hangs_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text("print('begin', 0, flush=True)\nwhile True: pass\n")
+    monkeypatch.setattr("fuzz_files.__file__", str(script))
+    monkeypatch.setattr("fuzz_files.SECONDS", 1.0)
+    assert run("0", 0, 1, tmp_path) == ["0: not done after 1.0 s"]
