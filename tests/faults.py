@@ -60,13 +60,14 @@ def touch(prefix: str, name: str = "kernel", **options: Any) -> None:
         ckpt[name]
 
 
-def list_all(prefix: str) -> None:
-    with tb.open(prefix) as ckpt:
+def list_all(prefix: str, **options: Any) -> None:
+    with tb.open(prefix, **options) as ckpt:
         ckpt.infos()
 
 
 def both_refuse(prefix: str, *fragments: str, **attributes: Any) -> None:
-    """A lookup and a listing are refused alike, and blame the index."""
+    """A lookup and a listing are refused alike, mapped and read, and blame the index."""
     for act in (touch, list_all):
-        with refused(CorruptionError, *fragments, path=prefix + ".index", **attributes):
-            act(prefix)
+        for mmap in (True, False):
+            with refused(CorruptionError, *fragments, path=prefix + ".index", **attributes):
+                act(prefix, mmap=mmap)

@@ -69,15 +69,21 @@ BAD_ENTRIES = [
 ]
 
 
+@pytest.mark.format_row("10.3", "unparseable entry")
+@pytest.mark.format_row("10.3", "dtype 0 or unknown")
+@pytest.mark.format_row("10.3", "reference dtype")
+@pytest.mark.format_row("10.3", "dimensions negative, too many or too large")
+@pytest.mark.format_row("10.4", "faults of 10.3 that kill TensorFlow")
+@pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize(("entry", "fragments"), BAD_ENTRIES)
-def test_bad_entry(tmp_path: Path, entry: bytes, fragments: tuple[str, ...]) -> None:
+def test_bad_entry(tmp_path: Path, entry: bytes, fragments: tuple[str, ...], mmap: bool) -> None:
     prefix = entry_bundle(tmp_path, entry)
     where: dict[str, Any] = {
         "path": prefix + ".index",
         "part": "index entry",
         "tensor": "kernel",
     }
-    ckpt = tb.open(prefix)
+    ckpt = tb.open(prefix, mmap=mmap)
     with refused(CorruptionError, *fragments, **where):
         ckpt["kernel"]
     with refused(CorruptionError, *fragments, **where):
@@ -87,19 +93,23 @@ def test_bad_entry(tmp_path: Path, entry: bytes, fragments: tuple[str, ...]) -> 
     assert ckpt["bias"].tolist() == [1, 2, 3]
 
 
-def test_unknown_rank_means_the_dimensions_listed(tmp_path: Path) -> None:
+@pytest.mark.format_row("10.3", "unknown rank")
+@pytest.mark.parametrize("mmap", [True, False])
+def test_unknown_rank_means_the_dimensions_listed(tmp_path: Path, mmap: bool) -> None:
     """As TensorFlow has it; the size has to match them."""
     entry = kernel_entry(shape=shape_proto([2, 3], unknown_rank=True))
-    assert tb.open(entry_bundle(tmp_path, entry))["kernel"].shape == (2, 3)
+    assert tb.open(entry_bundle(tmp_path, entry), mmap=mmap)["kernel"].shape == (2, 3)
     entry = kernel_entry(shape=shape_proto([], unknown_rank=True))
     with refused(CorruptionError, "24", tensor="kernel"):
-        touch(entry_bundle(tmp_path, entry))
+        touch(entry_bundle(tmp_path, entry), mmap=mmap)
 
 
-def test_zero_dimensions_next_to_huge_ones(tmp_path: Path) -> None:
+@pytest.mark.format_row("10.3", "zero next to huge dimensions")
+@pytest.mark.parametrize("mmap", [True, False])
+def test_zero_dimensions_next_to_huge_ones(tmp_path: Path, mmap: bool) -> None:
     for shape in ((0, 2**40, 2**40), (2**40, 2**40, 0)):
         entry = kernel_entry(shape=shape, size=0, crc=mask(0))
-        ckpt = tb.open(entry_bundle(tmp_path, entry))
+        ckpt = tb.open(entry_bundle(tmp_path, entry), mmap=mmap)
         info = ckpt.info("kernel")
         assert (info.shape, info.size, info.nbytes) == (shape, 0, 0)
         with refused(UnsupportedError, "NumPy", tensor="kernel"):  # no such array can exist
@@ -108,6 +118,7 @@ def test_zero_dimensions_next_to_huge_ones(tmp_path: Path) -> None:
     assert tb.open(entry_bundle(tmp_path, entry))["kernel"].shape == (2**40, 0)
 
 
+@pytest.mark.format_row("10.3", "dimensions negative, too many or too large")
 def test_ranks_up_to_254(tmp_path: Path) -> None:
     for rank in (64, 65, 254):
         entry = kernel_entry(shape=(1,) * rank, size=4)
@@ -121,9 +132,11 @@ def test_ranks_up_to_254(tmp_path: Path) -> None:
                 ckpt["kernel"]
 
 
+@pytest.mark.format_row("10.3", "dtype 0 or unknown")
 @pytest.mark.parametrize("dtype", [34, 100, 134, 200, 2**31 - 1])
-def test_unknown_dtype(tmp_path: Path, dtype: int) -> None:
-    ckpt = tb.open(entry_bundle(tmp_path, kernel_entry(dtype=dtype)))
+@pytest.mark.parametrize("mmap", [True, False])
+def test_unknown_dtype(tmp_path: Path, dtype: int, mmap: bool) -> None:
+    ckpt = tb.open(entry_bundle(tmp_path, kernel_entry(dtype=dtype)), mmap=mmap)
     assert ckpt.info("kernel").type_name == f"unknown({dtype})"
     assert [info.name for info in ckpt.infos()] == ["bias", "kernel", "words"]
     with refused(UnsupportedError, str(dtype)):
@@ -132,8 +145,11 @@ def test_unknown_dtype(tmp_path: Path, dtype: int) -> None:
         ckpt["kernel"]
 
 
-def test_resource(tmp_path: Path) -> None:
-    ckpt = tb.open(entry_bundle(tmp_path, kernel_entry(dtype=20)))
+@pytest.mark.format_row("10.3", "resource with a matching size")
+@pytest.mark.parametrize("mmap", [True, False])
+@pytest.mark.parametrize("size", [0, 6, 24, 6 * 8, 6 * 80, 6 * 160])
+def test_resource(tmp_path: Path, size: int, mmap: bool) -> None:
+    ckpt = tb.open(entry_bundle(tmp_path, kernel_entry(dtype=20, size=size)), mmap=mmap)
     assert ckpt.infos()[1].type_name == "resource"
     with refused(UnsupportedError, "resource", tensor="kernel"):
         ckpt["kernel"]
@@ -142,6 +158,7 @@ def test_resource(tmp_path: Path) -> None:
 # Where the bytes are.
 
 
+@pytest.mark.format_row("10.3", "size wrong or negative")
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 23, 25, 28, -1, -(2**63), 2**62])
 def test_size_that_does_not_match_the_shape(tmp_path: Path, size: int, mmap: bool) -> None:
@@ -156,6 +173,7 @@ def test_size_that_does_not_match_is_listed(tmp_path: Path) -> None:
     assert [info.nbytes for info in ckpt.infos()][:2] == [12, 25]
 
 
+@pytest.mark.format_row("10.3", "offset negative or past the end")
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize("offset", [-1, -(2**63), 50, 2**40, 2**63 - 1])
 def test_offset_out_of_the_shard(tmp_path: Path, offset: int, mmap: bool) -> None:
@@ -164,6 +182,8 @@ def test_offset_out_of_the_shard(tmp_path: Path, offset: int, mmap: bool) -> Non
         ckpt["kernel"]
 
 
+@pytest.mark.format_row("10.3", "offset negative or past the end")
+@pytest.mark.format_row("10.4", "issues 39033, 6644, 61449")
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize("kept", [0, 12, 35])
 def test_short_shard(tmp_path: Path, kept: int, mmap: bool) -> None:
@@ -187,6 +207,8 @@ def test_shard_that_does_not_exist(tmp_path: Path, shard: int) -> None:
         touch(prefix)
 
 
+@pytest.mark.format_row("10.3", "data file missing")
+@pytest.mark.format_row("10.4", "issue 13256")
 @pytest.mark.parametrize("mmap", [True, False])
 def test_missing_shard(tmp_path: Path, mmap: bool) -> None:
     bundle = Bundle(shards=2)
@@ -233,6 +255,7 @@ def test_regions_may_overlap(tmp_path: Path) -> None:
 # Checksums.
 
 
+@pytest.mark.format_row("10.3", "checksum of data wrong or absent")
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize("crc", [None, 0x12345678])
 def test_checksum_of_a_plain_tensor(tmp_path: Path, crc: int | None, mmap: bool) -> None:
@@ -325,6 +348,11 @@ BAD_STRINGS = [
 ]
 
 
+@pytest.mark.format_row("10.3", "strings: bad checksums")
+@pytest.mark.format_row("10.3", "string of 2^30 bytes")
+@pytest.mark.format_row("10.3", "string of 2^50 bytes")
+@pytest.mark.format_row("10.3", "2^33 strings")
+@pytest.mark.format_row("10.4", "faults of 10.3 that kill TensorFlow")
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize(("data", "fields", "fragment"), BAD_STRINGS)
 def test_bad_strings(

@@ -20,17 +20,20 @@ def header_bundle(tmp_path: Path, header: bytes) -> str:
     return bundle.write(tmp_path / "b")
 
 
+@pytest.mark.format_row("10.3", "empty header")
 def test_empty_header(tmp_path: Path) -> None:
     both_refuse(header_bundle(tmp_path, b""), "0", part="bundle header")
 
 
+@pytest.mark.format_row("10.3", "unparseable header")
 @pytest.mark.parametrize(
     "header",
     [b"\xff", b"\x08", b"\x08\x01\x1a\x7f", b"\x08\x01\x1f", b"\x08" + b"\xff" * 11],
 )
-def test_unparseable_header(tmp_path: Path, header: bytes) -> None:
+@pytest.mark.parametrize("mmap", [True, False])
+def test_unparseable_header(tmp_path: Path, header: bytes, mmap: bool) -> None:
     with refused(CorruptionError, "header", path=tmp_path / "b.index", part="bundle header"):
-        tb.open(header_bundle(tmp_path, header))
+        tb.open(header_bundle(tmp_path, header), mmap=mmap)
 
 
 def test_the_header_is_blamed_where_its_block_is(tmp_path: Path) -> None:
@@ -80,17 +83,20 @@ def test_endianness(tmp_path: Path, endianness: int) -> None:
     )
 
 
+@pytest.mark.format_row("10.3", "versions that rule us out")
 def test_negative_producer(tmp_path: Path) -> None:
     both_refuse(header_bundle(tmp_path, header_proto(producer=-1)), "-1", part="bundle header")
 
 
+@pytest.mark.format_row("10.3", "versions that rule us out")
 @pytest.mark.parametrize(
     "versions", [{"min_consumer": 2}, {"bad_consumers": [1]}, {"bad_consumers": [7, 1, 9]}]
 )
-def test_versions_that_rule_us_out(tmp_path: Path, versions: dict[str, Any]) -> None:
+@pytest.mark.parametrize("mmap", [True, False])
+def test_versions_that_rule_us_out(tmp_path: Path, versions: dict[str, Any], mmap: bool) -> None:
     prefix = header_bundle(tmp_path, header_proto(**versions))
     with refused(UnsupportedError, "version 1", path=prefix + ".index", part="bundle header"):
-        tb.open(prefix)
+        tb.open(prefix, mmap=mmap)
 
 
 @pytest.mark.parametrize(

@@ -50,16 +50,19 @@ def only(part: str, change: Callable[[bytes], bytes]) -> Callable[[str, bytes], 
 # The footer.
 
 
+@pytest.mark.format_row("10.3", "shorter than a footer")
 @pytest.mark.parametrize("length", [1, 47])
 def test_file_shorter_than_a_footer(tmp_path: Path, length: int) -> None:
     prefix = rewrite(tmp_path, sound().index()[:length])
     both_refuse(prefix, f"{length} bytes", "48", part="footer")
 
 
+@pytest.mark.format_row("10.3", "shorter than a footer")
 def test_empty_index(tmp_path: Path) -> None:
     both_refuse(rewrite(tmp_path, b""), "the file is empty", part="footer")
 
 
+@pytest.mark.format_row("10.3", "wrong magic or a trailing byte")
 def test_wrong_magic(tmp_path: Path) -> None:
     index = sound().index(finish=lambda data: flip(data, -1))
     at = len(index) - 48
@@ -68,21 +71,28 @@ def test_wrong_magic(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.format_row("10.3", "wrong magic or a trailing byte")
 def test_trailing_byte(tmp_path: Path) -> None:
     both_refuse(rewrite(tmp_path, sound().index() + b"\n"), "magic", "appended", part="footer")
 
 
+@pytest.mark.format_row("10.4", "issues 39033, 6644, 61449")
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_truncated_index(tmp_path: Path, kept: float) -> None:
     index = sound().index()
     both_refuse(rewrite(tmp_path, index[: int(len(index) * kept)]), part="footer")
 
 
+@pytest.mark.format_row("10.3", "handles of the footer all FF")
 def test_handles_of_ff(tmp_path: Path) -> None:
     index = sound().index(finish=lambda _: b"\xff" * 40 + MAGIC)
     both_refuse(rewrite(tmp_path, index), "block handle", part="footer")
 
 
+@pytest.mark.format_row("10.3", "index handle out of the file")
+@pytest.mark.format_row("10.3", "handle of 2^62 bytes")
+@pytest.mark.format_row("10.3", "handle of 2^64-3 bytes")
+@pytest.mark.format_row("10.4", "CVE-2018-7575")
 @pytest.mark.parametrize(
     ("offset", "size"),
     [
@@ -98,12 +108,15 @@ def test_index_handle_out_of_the_file(tmp_path: Path, offset: int, size: int) ->
     both_refuse(rewrite(tmp_path, index), "index block", str(offset), str(size), part="footer")
 
 
+@pytest.mark.format_row("10.3", "handle of 2^62 bytes")
+@pytest.mark.format_row("10.3", "handle of 2^64-3 bytes")
 @pytest.mark.parametrize("size", [2**31, 2**62, 2**64 - 3])
 def test_data_handle_out_of_the_file(tmp_path: Path, size: int) -> None:
     index = sound().index(place=lambda part, *at: (0, size) if part == "data 0" else at)
     both_refuse(rewrite(tmp_path, index), "data block 0", str(size), part="index block")
 
 
+@pytest.mark.format_row("10.3", "checksum of the metaindex block")
 def test_footer_padding_and_metaindex_do_not_matter(tmp_path: Path) -> None:
     index = sound().index(
         seal=only("metaindex", lambda data: flip(data, 0)),
@@ -117,11 +130,13 @@ def test_footer_padding_and_metaindex_do_not_matter(tmp_path: Path) -> None:
 # Blocks.
 
 
+@pytest.mark.format_row("10.3", "checksum of the index block")
 def test_index_block_checksum(tmp_path: Path) -> None:
     index = sound().index(seal=only("index", lambda data: flip(data, 0)))
     both_refuse(rewrite(tmp_path, index), "checksum", "got", "want", part="index block")
 
 
+@pytest.mark.format_row("10.3", "checksum of the only data block")
 def test_data_block_checksum(tmp_path: Path) -> None:
     index = sound().index(seal=only("data 0", lambda data: flip(data, 20)))
     both_refuse(rewrite(tmp_path, index), "checksum", "got", "want", part="data block", offset=0)
@@ -135,7 +150,9 @@ def many(tmp_path: Path, **hooks: Any) -> str:
     return bundle.write(tmp_path / "b", block_size=200, **hooks)
 
 
-def test_middle_block_checksum_is_met_where_it_is_touched(tmp_path: Path) -> None:
+@pytest.mark.format_row("10.3", "checksum of a middle data block")
+@pytest.mark.parametrize("mmap", [True, False])
+def test_middle_block_checksum_is_met_where_it_is_touched(tmp_path: Path, mmap: bool) -> None:
     offsets: dict[str, int] = {}
 
     def note(part: str, offset: int, size: int) -> tuple[int, int]:
@@ -144,7 +161,7 @@ def test_middle_block_checksum_is_met_where_it_is_touched(tmp_path: Path) -> Non
 
     prefix = many(tmp_path, seal=only("data 2", lambda data: flip(data, 9)), place=note)
     bad = {"path": prefix + ".index", "part": "data block", "offset": offsets["data 2"]}
-    ckpt = tb.open(prefix)
+    ckpt = tb.open(prefix, mmap=mmap)
     outcome: dict[str, bool] = {}
     for name in [f"t{i:02}" for i in range(60)]:
         try:
@@ -168,12 +185,15 @@ def test_middle_block_checksum_is_met_where_it_is_touched(tmp_path: Path) -> Non
             act()
 
 
-def test_first_of_several_blocks_checksum(tmp_path: Path) -> None:
+@pytest.mark.format_row("10.3", "checksum of the first of several data blocks")
+@pytest.mark.parametrize("mmap", [True, False])
+def test_first_of_several_blocks_checksum(tmp_path: Path, mmap: bool) -> None:
     prefix = many(tmp_path, seal=only("data 0", lambda data: flip(data, 9)))
     with refused(CorruptionError, "checksum", path=prefix + ".index", part="data block", offset=0):
-        tb.open(prefix)
+        tb.open(prefix, mmap=mmap)
 
 
+@pytest.mark.format_row("10.3", "unknown block type")
 @pytest.mark.parametrize("part", ["data 0", "index"])
 @pytest.mark.parametrize("kind", [2, 4, 255])
 def test_block_type(tmp_path: Path, part: str, kind: int) -> None:
@@ -185,6 +205,8 @@ def test_block_type(tmp_path: Path, part: str, kind: int) -> None:
 BLOCK = block(items())  # four entries that share no prefix, and one restart
 
 
+@pytest.mark.format_row("10.3", "Snappy that lies")
+@pytest.mark.format_row("10.4", "CVE-2018-7577")
 @pytest.mark.parametrize(
     "stored",
     [
@@ -207,6 +229,7 @@ def test_snappy(tmp_path: Path, stored: bytes) -> None:
     both_refuse(rewrite(tmp_path, index), "compressed block", part="data block", offset=0)
 
 
+@pytest.mark.format_row("10.4", "CVE-2018-7577")
 def test_snappy_sound(tmp_path: Path) -> None:
     # CVE-2018-7577 was about copies that overlap what they copy: here is one, of 29 bytes at
     # distance 1, in a sound block.
@@ -227,6 +250,12 @@ SECOND = len(block_entry(0, *items()[0]))
 THIRD = SECOND + len(block_entry(0, *items()[1]))
 
 
+@pytest.mark.format_row("10.3", "block without restarts or entries")
+@pytest.mark.format_row("10.3", "too many restarts or a block under 4 bytes")
+@pytest.mark.format_row("10.3", "a key shares more than there is")
+@pytest.mark.format_row("10.3", "lengths of an entry overflow 32 bits")
+@pytest.mark.format_row("10.3", "restart out of range")
+@pytest.mark.format_row("10.4", "faults of 10.3 that kill TensorFlow")
 @pytest.mark.parametrize(
     "contents",
     [
@@ -275,6 +304,7 @@ def test_sound_restarts(tmp_path: Path) -> None:
     assert len(tb.open(rewrite(tmp_path, index))) == 3
 
 
+@pytest.mark.format_row("10.3", "block without restarts or entries")
 def test_data_block_without_entries(tmp_path: Path) -> None:
     index = sound().index(contents=only("data 0", lambda _: block([])))
     both_refuse(rewrite(tmp_path, index), part="bundle header")
@@ -284,6 +314,7 @@ def test_table_without_blocks(tmp_path: Path) -> None:
     both_refuse(rewrite(tmp_path, table([])), part="bundle header")
 
 
+@pytest.mark.format_row("10.3", "no header")
 def test_missing_header(tmp_path: Path) -> None:
     both_refuse(rewrite(tmp_path, table(items()[1:])), "empty key", part="bundle header")
 
@@ -291,17 +322,20 @@ def test_missing_header(tmp_path: Path) -> None:
 # Keys.
 
 
+@pytest.mark.format_row("10.3", "keys out of order")
 def test_keys_out_of_order(tmp_path: Path) -> None:
     header, bias, kernel, words = items()
     index = table([header, kernel, bias, words])
     both_refuse(rewrite(tmp_path, index), "order", part="data block")
 
 
+@pytest.mark.format_row("10.3", "duplicate key")
 def test_duplicate_key(tmp_path: Path) -> None:
     header, bias, kernel, words = items()
     both_refuse(rewrite(tmp_path, table([header, bias, kernel, kernel, words])), part="data block")
 
 
+@pytest.mark.format_row("10.3", "duplicate key")
 def test_duplicate_key_across_blocks(tmp_path: Path) -> None:
     header, bias, kernel, words = items()
     index = table([header, bias, kernel, kernel, words], block_size=1)
@@ -384,6 +418,7 @@ def test_every_flipped_bit_is_found_or_harmless(tmp_path: Path) -> None:
     assert set(silent) <= unread
 
 
+@pytest.mark.format_row("10.4", "issues 39033, 6644, 61449")
 def test_every_truncation_is_found(tmp_path: Path) -> None:
     index = sound().index()
     prefix = rewrite(tmp_path, index)

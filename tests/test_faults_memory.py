@@ -85,6 +85,16 @@ def outcome(prefix: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.format_row("10.3", "2^45 floats")
+@pytest.mark.format_row("10.3", "index handle out of the file")
+@pytest.mark.format_row("10.3", "handle of 2^62 bytes")
+@pytest.mark.format_row("10.3", "handle of 2^64-3 bytes")
+@pytest.mark.format_row("10.3", "string of 2^30 bytes")
+@pytest.mark.format_row("10.3", "string of 2^50 bytes")
+@pytest.mark.format_row("10.3", "2^33 strings")
+@pytest.mark.format_row("10.3", "Snappy that lies")
+@pytest.mark.format_row("10.3", "too many restarts or a block under 4 bytes")
+@pytest.mark.format_row("10.4", "CVE-2018-7575")
 @pytest.mark.parametrize(
     "make",
     [

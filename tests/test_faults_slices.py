@@ -28,16 +28,15 @@ def halves() -> Bundle:
     return bundle
 
 
-def refuse(
-    tmp_path: Path, bundle: Bundle, *fragments: str, rows: Sequence[slice] = (), **options: Any
-) -> None:
+def refuse(tmp_path: Path, bundle: Bundle, *fragments: str, rows: Sequence[slice] = ()) -> None:
     """Reading "w" fails, naming it; listing and other tensors do not."""
-    ckpt = tb.open(bundle.write(tmp_path / "b"), **options)
-    with refused(CorruptionError, *fragments, tensor="w"):
-        ckpt["w"]
-    for part in rows:
+    prefix = bundle.write(tmp_path / "b")
+    for ckpt in (tb.open(prefix), tb.open(prefix, mmap=False)):
         with refused(CorruptionError, *fragments, tensor="w"):
-            ckpt.read("w", rows=part)
+            ckpt["w"]
+        for part in rows:
+            with refused(CorruptionError, *fragments, tensor="w"):
+                ckpt.read("w", rows=part)
     # A slice that no tensor knows of is listed under its key.
     listed = {info.name: info.shape for info in ckpt.infos()}
     assert {name: shape for name, shape in listed.items() if name[0] != "\0"} == {
@@ -59,6 +58,7 @@ def test_the_bundle_that_is_broken_here_is_sound(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ckpt["w"], W)
 
 
+@pytest.mark.format_row("10.3", "slice entry missing")
 def test_missing_slice_entry(tmp_path: Path) -> None:
     bundle = halves()
     del bundle.items[slice_key(b"w", BOTTOM)]
@@ -78,6 +78,10 @@ def test_slice_stored_under_the_other_form_of_its_extents(tmp_path: Path) -> Non
     refuse(tmp_path, bundle, "slice")
 
 
+@pytest.mark.format_row("10.3", "slice listed twice")
+@pytest.mark.format_row("10.3", "gap or empty slice")
+@pytest.mark.format_row("10.3", "slice out of range")
+@pytest.mark.format_row("10.3", "extent with a start and no length")
 @pytest.mark.parametrize(
     ("slices", "fragments"),
     [
@@ -119,6 +123,10 @@ def test_corners_that_leave_a_hole(tmp_path: Path) -> None:
     refuse(tmp_path, bundle)
 
 
+@pytest.mark.format_row("10.3", "slice entry of another dtype")
+@pytest.mark.format_row("10.3", "slice entry smaller than its slice")
+@pytest.mark.format_row("10.3", "slice entry larger than its slice")
+@pytest.mark.format_row("10.4", "faults of 10.3 that kill TensorFlow")
 @pytest.mark.parametrize(
     ("fields", "fragments"),
     [
@@ -209,7 +217,10 @@ def test_missing_shard_of_a_slice(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ckpt.read("w", rows=slice(0, 2)), W[:2])
 
 
-def test_what_tensorflow_cannot_put_together(tmp_path: Path) -> None:
+@pytest.mark.format_row("10.3", "slices of rank 9")
+@pytest.mark.format_row("10.3", "slices of half or strings")
+@pytest.mark.parametrize("mmap", [True, False])
+def test_what_tensorflow_cannot_put_together(tmp_path: Path, mmap: bool) -> None:
     rank9 = np.arange(2**9, dtype="<f4").reshape((2,) * 9)
     half = W.astype("<f2")
     words = np.array([[b"a", b""], [b"\0", b"dd" * 99]], dtype=object)
@@ -220,7 +231,7 @@ def test_what_tensorflow_cannot_put_together(tmp_path: Path) -> None:
     bundle.add_sliced("words", words, [[None, (0, 1)], [None, (1, 1)]], shards=[1, 1])
     bundle.add_sliced("no_rows", no_rows, [[(0, 0), None]])
     bundle.add_sliced("variants", words, [[(0, 1), None], [(1, 1), None]], dtype=21)
-    ckpt = tb.open(bundle.write(tmp_path / "b"), verify=True)
+    ckpt = tb.open(bundle.write(tmp_path / "b"), verify=True, mmap=mmap)
     np.testing.assert_array_equal(ckpt["rank9"], rank9)
     np.testing.assert_array_equal(ckpt["half"], half)
     assert ckpt["words"].tolist() == words.tolist()

@@ -203,6 +203,7 @@ def test_cycles() -> None:
     assert touch(graph.to_graph_def_bytes()) == {}
 
 
+@pytest.mark.format_row("10.4", "CVE-2022-23591")
 def test_functions_that_call_themselves() -> None:
     """CVE-2022-23591."""
     sees_g = node("y", "X", f=of_func("g", {"h": of_func("f")}))
@@ -217,6 +218,7 @@ def test_functions_that_call_themselves() -> None:
 # Attributes.
 
 
+@pytest.mark.format_row("10.4", "CVE-2022-23583 and its kin")
 @pytest.mark.parametrize(
     ("value", "definition", "text"),
     [
@@ -249,6 +251,8 @@ def test_kinds_that_do_not_fit(value: bytes, definition: bytes, text: str) -> No
     assert graph.get_operation_by_name("a").outputs != op
 
 
+@pytest.mark.format_row("10.4", "CVE-2022-23571")
+@pytest.mark.format_row("10.4", "CVE-2022-23582")
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -305,6 +309,8 @@ def test_functions_in_attributes_nested_without_end() -> None:
     assert Message.parse("tensorflow.NodeDef", op.node_def.to_bytes()).name == "a"
 
 
+@pytest.mark.format_row("10.4", "CVE-2020-15206")
+@pytest.mark.format_row("10.4", "CVE-2022-23583 and its kin")
 def test_a_constant_without_a_value() -> None:
     """CVE-2020-15206; CVE-2022-23583: attributes of another type than they ought to be."""
     for attrs in ({}, {"value": of_int(1)}, {"value": of_list()}, {"value": b""}):
@@ -315,6 +321,7 @@ def test_a_constant_without_a_value() -> None:
         assert touch(graph.to_graph_def_bytes()) == {}
 
 
+@pytest.mark.format_row("10.4", "CVE-2022-23565")
 def test_definitions_that_come_twice() -> None:
     """CVE-2022-23565."""
     attrs = [attr_def("k", "int", of_int(i)) for i in (1, 2)] + [attr_def("k", "type")]
@@ -325,6 +332,7 @@ def test_definitions_that_come_twice() -> None:
     assert touch(meta_graph(graph_def([node("a", "X")]), ops=[one, two])) == {}
 
 
+@pytest.mark.format_row("10.4", "CVE-2022-23594")
 def test_signatures_of_functions_that_do_not_fit() -> None:
     """CVE-2022-23594 and its kin: what an importer takes for granted."""
     f = function(

@@ -57,6 +57,7 @@ def test_the_file_that_is_broken_here_is_sound(tf: Any, tmp_path: Path) -> None:
 # The V1 rows of FORMAT 10.3.
 
 
+@pytest.mark.format_row("10.3", "V1: no table of contents")
 def test_no_table_of_contents(tmp_path: Path) -> None:
     items = halves().items()[1:]
     path = tmp_path / "m"
@@ -71,6 +72,7 @@ def test_no_table_of_contents(tmp_path: Path) -> None:
         tb.open(tmp_path / "s-?????-of-00002")
 
 
+@pytest.mark.format_row("10.3", "V1: values missing, elsewhere, or too few")
 @pytest.mark.parametrize("n", [0, 5, 11, 13, 24])
 def test_count_of_values(tmp_path: Path, n: int) -> None:
     file = halves()
@@ -89,18 +91,22 @@ def test_the_last_value_is_not_repeated(tf: Any, tmp_path: Path) -> None:
         tb.open(path)["n"]
 
 
+@pytest.mark.format_row("10.3", "V1: values missing, elsewhere, or too few")
 def test_tensor_content(tmp_path: Path) -> None:
     file = halves()
     file.put("w", TOP, bytes_field(4, W[:2].tobytes()))
     unreadable(tmp_path, file, "got tensor_content, want 12 values in field 5")
 
 
+@pytest.mark.format_row("10.3", "V1: values missing, elsewhere, or too few")
 def test_missing_record(tmp_path: Path) -> None:
     file = halves()
     del file.records[slice_key(b"w", BOTTOM)]
     unreadable(tmp_path, file, "lists the slice", "but no record has its key", part="record")
 
 
+@pytest.mark.format_row("10.3", "V1: shapes and slices that lie")
+@pytest.mark.format_row("10.4", "CVE-2021-41203")
 @pytest.mark.parametrize(
     ("dims", "text"),
     [
@@ -115,6 +121,7 @@ def test_shapes(tmp_path: Path, dims: tuple[int, ...], text: str) -> None:
     unopened(tmp_path, file.items(), text, '"w"')
 
 
+@pytest.mark.format_row("10.4", "CVE-2021-41203")
 @pytest.mark.parametrize("kind", [0, 101, -1])
 def test_types_that_are_never_saved(tmp_path: Path, kind: int) -> None:
     file = halves()
@@ -132,6 +139,8 @@ def test_types_that_cannot_be_read(tmp_path: Path, kind: int) -> None:
         ckpt["w"]
 
 
+@pytest.mark.format_row("10.3", "V1: shapes and slices that lie")
+@pytest.mark.format_row("10.4", "CVE-2021-41203")
 @pytest.mark.parametrize(
     ("slices", "text"),
     [
@@ -253,6 +262,7 @@ def test_a_block_that_is_damaged(tmp_path: Path) -> None:
     assert not ckpt["z"].any()
 
 
+@pytest.mark.format_row("10.4", "issues 39033, 6644, 61449")
 @pytest.mark.parametrize("cut", [0, 1, 47, 48, 100, -1, -47, -48, -200])
 def test_cut_short(tmp_path: Path, cut: int) -> None:
     path = Path(halves().write(tmp_path / "m"))

@@ -168,6 +168,7 @@ def test_names_that_are_computed(tmp_path: Path, keys: bytes, what: str) -> None
 
 
 @pytest.mark.parametrize("inputs", [[], ["file"], ["file", "names"], ["nowhere", "a", "b"]])
+@pytest.mark.format_row("10.4", "CVE-2021-37639")
 def test_restore_ops_without_inputs(tmp_path: Path, inputs: list[str]) -> None:
     nodes = [variable("w"), strings("names", "w"), node("r", "RestoreV2", inputs)]
     variables = tb.Variables(checkpoint_of(tmp_path, w=(2,)), graph_of(*nodes))
