@@ -6,15 +6,18 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from encoding import header_proto, mask, slice_key, snappy_literal, varint
+from encoding import Extent, bytes_field, header_proto, mask, slice_key, snappy_literal, varint
 from faults import sound
+from graph_maker import const, graph_def, meta_graph, tensor
 from writer import Bundle, block, block_entry, restart_array
+from writer_v1 import V1File
 
 pytest.importorskip("resource", reason="RLIMIT_AS exists on POSIX only")
 
@@ -26,6 +29,8 @@ resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 for mmap in (True, False):
     try:
         with tensorbundle.open(sys.argv[1], mmap=mmap) as ckpt:
+            if sys.argv[2:]:
+                ckpt.object_graph
             ckpt["x"]
             ckpt.infos()
     except tensorbundle.CheckpointError as error:
@@ -72,10 +77,10 @@ def many_handles() -> bytes:
     )
 
 
-def outcome(prefix: str) -> set[str]:
+def outcome(prefix: str, *more: str) -> set[str]:
     """How reading "x" and listing end within the limit, mapped and read."""
     done = subprocess.run(
-        [sys.executable, "-c", READ_UNDER_LIMIT, prefix],
+        [sys.executable, "-c", READ_UNDER_LIMIT, prefix, *more],
         capture_output=True,
         text=True,
         timeout=60,
@@ -173,3 +178,132 @@ def test_names_that_share_a_long_prefix(tmp_path: Path) -> None:
     )
     (tmp_path / "b.index").write_bytes(index)
     assert outcome(str(tmp_path / "b")) <= {"CorruptionError", "UnsupportedError"}
+
+
+# V1.
+
+
+def v1_claim(dtype: int, dims: tuple[int, ...], data: bytes = b"") -> V1File:
+    whole: list[Extent] = [None] * len(dims)
+    file = V1File()
+    file.declare("x", dims, dtype, [whole])
+    file.put("x", whole, data)
+    return file
+
+
+def v1_halves() -> V1File:
+    file = V1File()
+    file.declare("x", (2**45,), 1, [[(0, 2**44)], [(2**44, 2**44)]])
+    return file
+
+
+SMALL_V1 = partial(v1_claim, 1, (1,), bytes_field(5, bytes(4)))
+
+
+def v1_snappy(part: str) -> dict[str, Any]:
+    def claim(name: str, data: bytes) -> bytes:
+        return varint(2**32 - 1) + snappy_literal(data) if name == part else data
+
+    return {"contents": claim, "kind": lambda name: int(name == part)}
+
+
+@pytest.mark.parametrize(
+    ("make", "hooks"),
+    [
+        pytest.param(partial(v1_claim, 1, (2**45,)), {}, id="2^45 floats"),
+        pytest.param(
+            partial(v1_claim, 1, (2**45,), bytes_field(5, bytes(4))),
+            {},
+            id="2^45 floats, one there",
+        ),
+        pytest.param(partial(v1_claim, 7, (2**33,)), {}, id="2^33 strings"),
+        pytest.param(partial(v1_claim, 7, (1,), b"\x42" + varint(2**50)), {}, id="string of 2^50"),
+        pytest.param(
+            partial(v1_claim, 1, (1,), b"\x2a" + varint(2**40)), {}, id="2^38 floats in a field"
+        ),
+        pytest.param(v1_halves, {}, id="slices"),
+        pytest.param(SMALL_V1, v1_snappy("data 0"), id="Snappy data block"),
+        pytest.param(SMALL_V1, v1_snappy("index"), id="Snappy index block"),
+        pytest.param(
+            SMALL_V1,
+            {"place": lambda name, *at: (0, 2**62) if name == "index" else at},
+            id="index handle",
+        ),
+        pytest.param(
+            SMALL_V1,
+            {"place": lambda name, *at: (0, 2**62) if name == "data 0" else at},
+            id="data handle",
+        ),
+        pytest.param(
+            SMALL_V1,
+            {
+                "contents": lambda name, data: (
+                    data[:-4] + (2**30).to_bytes(4, "little") if name == "data 0" else data
+                )
+            },
+            id="restarts",
+        ),
+    ],
+)
+def test_hostile_claim_in_v1(
+    tmp_path: Path, make: Callable[[], V1File], hooks: dict[str, Any]
+) -> None:
+    assert outcome(make().write(tmp_path / "m", **hooks)) == {"CorruptionError"}
+
+
+# Graphs, of nodes and of objects.
+
+
+@pytest.mark.parametrize(
+    ("length", "fields"),
+    [
+        (2**30, {}),
+        (2**50, {}),
+        (2**50, {"size": 2**60}),
+        (2**50, {"shape": (2**33,)}),
+        (2**50, {"offset": 2**50}),
+    ],
+)
+def test_hostile_claim_of_an_object_graph(
+    tmp_path: Path, length: int, fields: dict[str, Any]
+) -> None:
+    bundle = sound()
+    checksum = mask(0).to_bytes(4, "little")
+    bundle.add(
+        "_CHECKPOINTABLE_OBJECT_GRAPH", b"", data=varint(length) + checksum + b"text", **fields
+    )
+    assert outcome(bundle.write(tmp_path / "b"), "objects") == {"CorruptionError"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "dims", "more"),
+    [
+        (1, (2**45,), b""),
+        (1, (2**45,), bytes_field(5, bytes(4))),
+        (1, (2**45,), bytes_field(5, bytes(3) + b"\1" + bytes(4))),
+        (1, (2**45,), bytes_field(4, bytes(4))),
+        (7, (2**33,), b""),
+        (7, (2**33,), bytes_field(8, b"text")),
+        (21, (2**33,), bytes_field(15, b"")),
+        (20, (2**33,), bytes_field(14, b"")),
+        (1, (2**40, 2**40), b""),
+        (29, (2**62,), bytes_field(7, b"\1\2")),
+    ],
+)
+def test_hostile_claim_of_a_graph_tensor(
+    tmp_path: Path, dtype: int, dims: tuple[int, ...], more: bytes
+) -> None:
+    path = tmp_path / "g.pb"
+    path.write_bytes(meta_graph(graph_def([const("x", tensor(dtype, dims, more=more), dtype)])))
+    program = Path(__file__).parent / "graph_touch.py"
+    done = subprocess.run(
+        [sys.executable, str(program), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    # One value for all elements is an array of no memory; all else is refused.
+    errors = {line.split()[0] for line in done.stdout.splitlines()}
+    assert errors <= {"CorruptionError", "UnsupportedError"}
