@@ -72,3 +72,22 @@ pub const MAX_SHARED_STRINGS: u64 = 64 << 20;
 /// Findings of a check that are told one by one: every few bytes of a hostile index could be one, and each takes some
 /// hundred bytes.
 pub const MAX_FINDINGS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_proportion() {
+        assert_eq!(max_slices(0), 0);
+        assert_eq!(max_slices(1000), 1000);
+        assert_eq!(max_key_bytes(0), 1 << 16);
+        assert_eq!(max_key_bytes(1000), 64_000 + (1 << 16));
+        assert_eq!(max_key_bytes(u64::MAX), usize::MAX);
+        assert_eq!(max_snappy_output(0), 64);
+        // The densest stream there is: copies of 64 bytes, three bytes each.
+        assert!(max_snappy_output(3000) >= 64_000);
+        assert_eq!(max_unpacked(1 << 10), (1 << 20) + (1 << 24));
+        assert_eq!(max_unpacked(1 << 22), MAX_UNPACKED);
+    }
+}

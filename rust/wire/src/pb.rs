@@ -185,7 +185,9 @@ mod tests {
         assert_eq!(all, [(3, Value::Varint(7))]);
         assert_eq!(fields(&[0x0b]).next(), Some(Err(Malformed::Short(Short::End))));
         assert_eq!(fields(&[0x0c]).next(), Some(Err(Malformed::Group)));
-        assert_eq!(fields(&[0x0b; 101]).next(), Some(Err(Malformed::Group)));
+        let deep = |groups: usize| [vec![0x0b; groups], vec![0x0c; groups]].concat();
+        assert_eq!(fields(&deep(MAX_GROUP_DEPTH)).next(), None);
+        assert_eq!(fields(&deep(MAX_GROUP_DEPTH + 1)).next(), Some(Err(Malformed::Group)));
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn too_many_to_compare() {
         let n = limits::MAX_SLICES_IN_MANY_DIMENSIONS as u64 / 8 + 1;
-        let cells = |depth: u64| {
+        let cells = |n: u64, depth: u64| {
             (0..n * 4 * depth)
                 .map(|i| {
                     region(&[i / 4 / depth, i / 2 / depth % 2, i / depth % 2, i % depth], &[1; 4])
@@ -152,11 +152,14 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            check_tiling(&shape(&[n as i64, 2, 2, 1]), &cells(1)),
+            check_tiling(&shape(&[n as i64, 2, 2, 1]), &cells(n, 1)),
             Ok(()),
             "cut along three"
         );
-        let fault = check_tiling(&shape(&[n as i64, 2, 2, 2]), &cells(2)).unwrap_err();
+        let most = (&shape(&[n as i64 - 1, 2, 2, 2]), &cells(n - 1, 2));
+        assert_eq!(most.1.len(), limits::MAX_SLICES_IN_MANY_DIMENSIONS);
+        assert_eq!(check_tiling(most.0, most.1), Ok(()));
+        let fault = check_tiling(&shape(&[n as i64, 2, 2, 2]), &cells(n, 2)).unwrap_err();
         assert_eq!(fault.kind(), crate::FaultKind::Unsupported);
         assert_eq!(fault.what(), "4104 slices across 4 dimensions are more than can be checked");
     }

@@ -274,3 +274,18 @@ fn clean(bytes: Bytes, dtype: DataType) -> Result<Bytes> {
     out.extend(bytes.iter().map(|byte| byte & mask));
     Ok(out.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filled_up_to_the_limit() {
+        let most = MAX_FILLED_TENSOR / 4;
+        assert_eq!(filled(2, most, 4).unwrap() as u64, most);
+        let fault = filled(2, most + 1, 4).unwrap_err();
+        assert_eq!(fault.kind(), crate::FaultKind::Unsupported);
+        assert!(fault.what().contains("2 values are to fill 268435457 elements of 4 bytes"));
+        assert!(fault.what().contains("1073741824 bytes (MAX_FILLED_TENSOR)"));
+    }
+}
