@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench protos fuzz fuzz-files clean
+.PHONY: help demo test lint bench protos fuzz fuzz-files soak clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= $(basename $(notdir $(wildcard rust/fuzz/fuzz_targets/*.rs)))
 FUZZ_COUNT ?= 10000
 FUZZ_SEED ?= 1
+SOAK_SECONDS ?= 300
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## this list
@@ -52,6 +53,10 @@ fuzz: $(VENV)/fuzz ## run each of FUZZ_TARGETS for FUZZ_SECONDS (60)
 
 fuzz-files: $(VENV)/built $(VENV)/test ## mutate whole checkpoints FUZZ_COUNT (10000) times, from FUZZ_SEED
 	$(BIN)/python tests/fuzz_files.py --count $(FUZZ_COUNT) --seed $(FUZZ_SEED)
+
+soak: export SOAK_SECONDS := $(SOAK_SECONDS)
+soak: $(VENV)/built $(VENV)/test ## threads, forked workers and openings for SOAK_SECONDS (300)
+	$(BIN)/python -W ignore tests/soak.py
 
 clean: ## remove everything that was built, installed or generated
 	rm -rf $(VENV) target rust/fuzz/target rust/fuzz/scratch benches/data .pytest_cache .mypy_cache .ruff_cache .hypothesis

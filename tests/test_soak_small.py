@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +115,20 @@ def test_nothing_is_kept(prefix: str, action: str, mmap: bool) -> None:
     assert grown < GROWTH
     assert after["mapped"] == 0
     assert after["descriptors"] == before["descriptors"]
+
+
+def test_a_short_soak() -> None:
+    """`make soak`, for seconds: threads and forked workers on shared readers, and openings."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "soak.py"), "400"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "SOAK_SECONDS": "3"},
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    figures = json.loads(done.stdout)
+    print(figures)
+    assert figures["workers"] > 0
+    assert figures["read"] > 0
