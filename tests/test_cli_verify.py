@@ -119,6 +119,17 @@ def test_salvage(bad: str) -> None:
     assert list(checkpoint) == ["bias"]
 
 
+def test_more_findings_than_are_told(tmp_path: Path) -> None:
+    bundle = Bundle()
+    for i in range(10_005):
+        bundle.add(f"tensor_{i:05}", W[0, :1], crc=1)
+    result = cli("verify", "--salvage", bundle.write(tmp_path / "many"))
+    assert result.code == 1
+    summary = next(line for line in result.lines if line.startswith(str(tmp_path)))
+    assert ": more than 10,000 findings, 10,005 tensors lost; " in summary
+    assert result.lines[-2].split("  ", 1)[1].startswith("more findings: ")
+
+
 def test_salvage_of_what_is_whole(good: str) -> None:
     result = cli("verify", "--salvage", good)
     assert result.code == 0

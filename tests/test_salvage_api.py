@@ -313,3 +313,25 @@ def test_a_full_name_that_a_lost_tensor_shared(tmp_path: Path) -> None:
     with refused(CorruptionError, "checksum", tensor=keys[0]):
         ckpt["w"]
     assert (ckpt["own"], ckpt["b"]) == (2, 1)
+
+
+def test_more_lost_tensors_than_findings(tmp_path: Path) -> None:
+    bundle = Bundle()
+    bundle.add("good", W)
+    names = [f"lost_{i:05}" for i in range(10_001)]
+    for name in names:
+        bundle.add(name, W[0, :1], crc=1)
+    ckpt = tb.open(bundle.write(tmp_path / "many"), on_error="skip")
+    assert list(ckpt) == ["good"]
+    assert ckpt.report is not None
+    assert list(ckpt.report.lost) == names
+    told = {finding.tensor for finding in ckpt.report.findings}
+    (other,) = set(names) - told
+    with pytest.raises(CorruptionError, match=r"is lost; .* left out: .*1 more finding") as caught:
+        ckpt[other]
+    assert caught.value.tensor == other
+    with pytest.raises(CorruptionError, match="checksum"):
+        ckpt[names[0]]
+    with pytest.raises(TensorNotFoundError) as missing:
+        ckpt["none"]
+    assert "index" in missing.value.__notes__[0]

@@ -121,6 +121,18 @@ def test_the_reason_of_a_loss() -> None:
     assert (found.is_lost("a"), found.is_lost("b"), found.reason("b")) == (True, False, None)
 
 
+MORE = raw("more findings", ("checkpoint", None, "run/ckpt", *[None] * 5), "7 more findings")
+
+
+def test_what_is_left_out_is_not_guessed() -> None:
+    found = report(raw("checksum mismatch", SUM), raw("missing shard", GONE), MORE, lost=("a", "z"))
+    assert found.reason("a").kind == "checksum mismatch"  # type: ignore[union-attr]
+    assert found.reason("z").kind == "more findings"  # type: ignore[union-attr]
+    assert repr(found).endswith(": more than 2 findings in 5 tensors, 2 lost>")
+    with pytest.raises(CorruptionError, match=r" \(and more than 1 more finding\)$"):
+        found.raise_for_findings()
+
+
 def test_reasons_of_many_do_not_take_the_square_of_their_number() -> None:
     names = tuple(f"tensor_{i}" for i in range(50_000))
     findings = [raw("short shard", ("tensor data", name, *SUM[2:])) for name in names]

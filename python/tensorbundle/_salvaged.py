@@ -6,7 +6,7 @@ names lead to tensors by key, by the path of an object, by full name, in this or
 
 from __future__ import annotations
 
-from ._verify import closed_shards, error_of
+from ._verify import MORE, closed_shards, error_of
 from .errors import CorruptionError
 
 TYPE_CHECKING = False
@@ -24,7 +24,8 @@ class Lost:
     def __init__(self, report: VerifyReport) -> None:
         self._report = report
         self._closed = closed_shards(report)
-        self._incomplete = any(each.kind == "damaged index" for each in report.findings)
+        # A finding that is only counted may be of the index, too.
+        self._incomplete = any(each.kind in ("damaged index", MORE) for each in report.findings)
         self._full_names: dict[str, str] | None = None
 
     def key(self, reader: Reader, name: str) -> str | None:
@@ -75,7 +76,10 @@ class Lost:
         reason = report.reason(tensor)
         if reason is not None and reason.tensor is not None:
             return error_of(reason, reason.text)
-        if len(shards) > 1:  # which one it was in, the report does not say
+        if reason is not None and reason.kind == MORE:
+            text = f"the finding that says why may be one that was left out: {reason.text}"
+            error = error_of(reason, f"tensor {tensor!r} is lost; {text}")
+        elif len(shards) > 1:  # which one it was in, the report does not say
             text = f"its bytes are in one of {len(shards)} files that are gone or cannot be read"
             text += f", of which the first: {shards[0].text}"
             error = CorruptionError(f"tensor {tensor!r} is lost: {text}")

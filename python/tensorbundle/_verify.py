@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OF_SHARDS = ("missing shard", "unreadable")
 # What always keeps a tensor from being read. Other findings about a tensor may be mere oddities.
 UNREADABLE = ("checksum mismatch", "short shard", "bad slices")
+# The last finding of a report in which the others beyond some number are only counted.
+MORE = "more findings"
 
 
 class _Fixed:
@@ -74,7 +76,8 @@ class VerifyFinding(_Fixed):
         ``"bad entry"``, ``"bad slices"``, ``"checksum mismatch"``, ``"missing shard"``,
         ``"short shard"``, ``"unreadable"``, ``"overlapping bytes"``, ``"bytes nobody owns"``,
         ``"left-over file"``, ``"shard of another checkpoint"``, ``"damaged graph"``,
-        ``"graph does not fit"``."""
+        ``"graph does not fit"``. After ten thousand others, ``"more findings"`` says how many there
+        are beyond those."""
         self.part = part
         """Which part of the file, in the words of the format."""
         self.tensor = tensor
@@ -182,7 +185,8 @@ class VerifyReport(_Fixed):
     def reason(self, tensor: str) -> VerifyFinding | None:
         """Why a tensor is lost; ``None`` if it is not.
 
-        The finding about it, else one about a shard: the first, if several cannot be read.
+        The finding about it, else one about a shard: the first, if several cannot be read. Where
+        findings were left out, the one that says so: the reason may be one of those.
         """
         return self._known_reasons().get(tensor)
 
@@ -201,8 +205,8 @@ class VerifyReport(_Fixed):
 
     def _find_reasons(self) -> dict[str, VerifyFinding | None]:
         """Of every tensor that is lost: a shard can take all of them with it."""
-        of_shard = next(iter(closed_shards(self)), None)
-        reasons: dict[str, VerifyFinding | None] = dict.fromkeys(self.lost, of_shard)
+        other = left_out(self) or next(iter(closed_shards(self)), None)
+        reasons: dict[str, VerifyFinding | None] = dict.fromkeys(self.lost, other)
         own = [found for found in reversed(self.findings) if found.tensor in reasons]
         # The first counts, and before it the first of those that leave nothing to read.
         for found in (*own, *(found for found in own if found.kind in UNREADABLE)):
@@ -213,9 +217,9 @@ class VerifyReport(_Fixed):
     def raise_for_findings(self) -> None:
         """Raises a :class:`CorruptionError` with the first finding, if there is one."""
         if self.findings:
-            more = len(self.findings) - 1
-            rest = f" (and {more} more finding{'s' * (more != 1)})" if more else ""
-            raise error_of(self.findings[0], self.findings[0].text + rest)
+            first, *others = self.findings
+            rest = f" (and {how_many(self, besides=1)})" if others else ""
+            raise error_of(first, first.text + rest)
 
     def as_dict(self) -> dict[str, object]:
         """Its attributes by name, findings as dicts."""
@@ -249,8 +253,7 @@ class VerifyReport(_Fixed):
         return VerifyReport, (self._raw(), self.seconds)
 
     def __repr__(self) -> str:
-        n = len(self.findings)
-        found = f"{n} finding{'s' * (n != 1)}" if n else "no findings"
+        found = how_many(self) if self.findings else "no findings"
         lost = f", {len(self.lost)} lost" if self.lost else ""
         return (
             f"<tensorbundle.VerifyReport {self.prefix!r}: {found} in {self.tensors} tensors{lost}>"
@@ -270,7 +273,8 @@ def verify(
     cores and the GIL let go; every byte is read once. The structure too: entries against types,
     shapes and shards, slices against their tensors, keys out of order, ranges that share bytes,
     bytes that nobody owns, shards that are missing, short, or of another checkpoint, files that
-    writers left behind, and graphs that speak of other tensors. It goes on after each finding.
+    writers left behind, and graphs that speak of other tensors. It goes on after each finding;
+    those beyond ten thousand are only counted.
 
     A file that is cut short meanwhile is a finding, not the end of the process: mapped pages are
     brought in by a call that fails instead (Linux 5.14 and later; elsewhere bytes are read).
@@ -301,6 +305,20 @@ def verify(
 def closed_shards(report: VerifyReport) -> list[VerifyFinding]:
     """The findings about files that are gone or cannot be read, with all that is in them."""
     return [each for each in report.findings if each.tensor is None and each.kind in OF_SHARDS]
+
+
+def left_out(report: VerifyReport) -> VerifyFinding | None:
+    """The finding that says how many more there are, if they are not all told."""
+    last = next(reversed(report.findings), None)
+    return last if last is not None and last.kind == MORE else None
+
+
+def how_many(report: VerifyReport, *, besides: int = 0) -> str:
+    """``3 findings``; ``more than 10,000 findings`` where some are left out."""
+    more = left_out(report) is not None
+    number = len(report.findings) - more - besides
+    other = "more " * bool(besides)
+    return f"{'more than ' * more}{number:,} {other}finding{'s' * (number != 1)}"
 
 
 def error_of(finding: VerifyFinding, text: str) -> CorruptionError:

@@ -33,8 +33,7 @@ class Progress:
 
     def __exit__(self, *exc: object) -> None:
         if self._drawn:
-            sys.stderr.write(CLEAR)
-            sys.stderr.flush()
+            self._write(CLEAR)
 
     def __call__(self, done: int, total: int) -> None:
         now = monotonic()
@@ -44,8 +43,11 @@ class Progress:
         self._drawn = True
         # One column less than there are: a line that fills the last may wrap, and would stay.
         line = describe(self.title, done, total, now - self._start, width=_columns() - 1)
+        self._write(CLEAR + line)
+
+    def _write(self, text: str) -> None:
         try:
-            sys.stderr.write(CLEAR + line)
+            sys.stderr.write(text)
             sys.stderr.flush()
         except OSError:  # the terminal is gone; the work is not
             self._on = self._drawn = False

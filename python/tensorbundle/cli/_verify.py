@@ -124,7 +124,9 @@ def _line(finding: VerifyFinding) -> str:
 
 
 def _summary(report: VerifyReport) -> str:
-    found = _text.count(len(report.findings), "finding") if report.findings else "no findings"
+    from tensorbundle._verify import how_many
+
+    found = how_many(report) if report.findings else "no findings"
     if report.lost:
         found += f", {_text.count(len(report.lost), 'tensor')} lost"
     text = f"{found}; {_text.count(report.tensors, 'tensor')}, {_text.human(report.bytes)} checked"
