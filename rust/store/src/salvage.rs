@@ -24,6 +24,8 @@ pub struct Salvaged {
     pub bundle: Bundle,
     /// What is wrong.
     pub findings: Findings,
+    /// The names of tensors whose entries make no sense, or are lost while their slices are there.
+    pub lost: HashSet<Vec<u8>>,
     /// Entries may be missing without a trace.
     pub incomplete: bool,
 }
@@ -36,6 +38,7 @@ struct Taken<'a> {
     entry: Entry,
     room: usize,
     findings: Findings,
+    lost: HashSet<Vec<u8>>,
     /// The file cannot be opened as it is.
     rewrite: bool,
     incomplete: bool,
@@ -57,6 +60,7 @@ impl Bundle {
             entry: Entry::default(),
             room: limits::max_slices(Source::len(&file)),
             findings: Findings::default(),
+            lost: HashSet::new(),
             rewrite: damaged,
             incomplete: survey.searched,
         };
@@ -69,8 +73,8 @@ impl Bundle {
             taken.find(FindingKind::Unowned, Fault::corrupt("index", what).at(gap.start), gap);
         }
         if !damaged && let Some(bundle) = Self::whole(prefix, options) {
-            let findings = taken.findings;
-            return Ok(Salvaged { bundle, findings, incomplete: false });
+            let (findings, lost) = (taken.findings, HashSet::new());
+            return Ok(Salvaged { bundle, findings, lost, incomplete: false });
         }
         let blocks = survey.blocks.clone();
         let table = Table::of_blocks(file, survey.blocks);
@@ -79,12 +83,14 @@ impl Bundle {
         }
         taken.check_header(prefix);
         taken.drop_orphans();
-        let Taken { entries, findings, rewrite, incomplete, .. } = taken;
+        let Taken { entries, findings, mut lost, rewrite, incomplete, .. } = taken;
+        lost.retain(|name| !entries.contains_key(name)); // the other of two may be sound
         let index = match rewrite {
             true => rewritten(&path, &Vec::from_iter(entries)),
             false => Index::File(open(&path)?),
         };
-        Ok(Salvaged { bundle: Self::of_index(prefix, options, index)?, findings, incomplete })
+        let bundle = Self::of_index(prefix, options, index)?;
+        Ok(Salvaged { bundle, findings, lost, incomplete })
     }
 
     /// The bundle, if there is nothing wrong with its entries, one by one.
@@ -236,6 +242,10 @@ impl Taken<'_> {
             }
             Err(fault) => {
                 self.rewrite = true;
+                // A slice that is lost is a matter of its tensor.
+                if !key.starts_with(&[0]) {
+                    self.lost.insert(key.to_vec());
+                }
                 let error = Error::fault(self.path, fault).for_tensor(key);
                 self.findings.push(Finding::new(FindingKind::BadEntry, error));
                 false
@@ -253,10 +263,9 @@ impl Taken<'_> {
             .filter_map(|key| Some((key.clone(), sliced_tensor(key)?)))
             .filter(|(_, name)| !self.entries.contains_key(name))
             .collect();
-        let mut told = HashSet::new();
         for (key, name) in orphans {
             self.entries.remove(&key);
-            if told.insert(name.clone()) {
+            if self.lost.insert(name.clone()) {
                 let what = "its slices are there, but its own entry is lost";
                 let error = Error::fault(self.path, Fault::corrupt("index", what));
                 let finding = Finding::new(FindingKind::BadEntry, error.for_tensor(&name));

@@ -12,8 +12,8 @@ mod graph;
 use crate::locate::Located;
 use std::path::{Path, PathBuf};
 use tensorbundle_store::{
-    Bundle, Checked, Error, FindingKind, Findings, Options, Result, Sniffed, Stopped, Tensors, V1,
-    Watch, index_path, sniff_v1,
+    Bundle, Checked, Findings, Options, Result, Sniffed, Stopped, Tensors, V1, Watch, index_path,
+    sniff_v1,
 };
 
 /// A checkpoint of all that is sound, and everything that is wrong with the rest.
@@ -81,17 +81,8 @@ fn of_bundle(
         Ok(checked) => checked,
         Err(stopped) => return Ok(Err(stopped)),
     };
-    for finding in salvaged.findings.iter() {
-        // A slice that is lost is a finding of its tensor.
-        if let Error::Fault { tensor: Some(name), .. } = &finding.error
-            && !name.starts_with(&[0])
-            && finding.kind == FindingKind::BadEntry
-            && salvaged.bundle.find(name)?.is_none()
-        {
-            checked.lost.insert(name.clone());
-            checked.tensors += 1;
-        }
-    }
+    checked.tensors += salvaged.lost.len();
+    checked.lost.extend(salvaged.lost);
     beside::check_shards(&salvaged.bundle, &mut checked);
     let tensors = Tensors::V2(salvaged.bundle);
     finish(tensors, checked, salvaged.findings, salvaged.incomplete)
@@ -123,5 +114,6 @@ fn finish(
     beside::check_left_overs(tensors.prefix(), &mut checked);
     graph::check(&tensors, incomplete, &mut checked)?;
     checked.findings.finish(tensors.prefix());
+    checked.notes.finish(tensors.prefix());
     Ok(Ok(Verified { tensors, checked }))
 }
