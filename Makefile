@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench protos fuzz fuzz-files soak clean
+.PHONY: help demo test lint bench protos fuzz fuzz-files soak tsan clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -57,6 +57,15 @@ fuzz-files: $(VENV)/built $(VENV)/test ## mutate whole checkpoints FUZZ_COUNT (1
 soak: export SOAK_SECONDS := $(SOAK_SECONDS)
 soak: $(VENV)/built $(VENV)/test ## threads, forked workers and openings for SOAK_SECONDS (300)
 	$(BIN)/python -W ignore tests/soak.py
+
+# The standard library is not watched: compilers bring it ready-made. What that makes of the test harness is left out.
+tsan: export RUSTC_BOOTSTRAP := 1
+tsan: export RUSTFLAGS := -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer
+tsan: export TSAN_OPTIONS := suppressions=$(CURDIR)/rust/store/tests/tsan.supp
+tsan: export RACE_ROUNDS ?= 1000
+tsan: ## races between threads in the Rust core, by ThreadSanitizer
+	cargo test --quiet --target-dir target/tsan --target $$(rustc -vV | sed -n 's/host: //p') \
+	    -p tensorbundle-store --test race
 
 clean: ## remove everything that was built, installed or generated
 	rm -rf $(VENV) target rust/fuzz/target rust/fuzz/scratch benches/data .pytest_cache .mypy_cache .ruff_cache .hypothesis
