@@ -70,7 +70,7 @@ fn write(dir: &Path) -> PathBuf {
             let (from, len) = (start as u64, piece.len() as u64);
             whole.extend(message(7, &message(1, &[field(1, from), field(2, len)].concat())));
             let shard = &mut shards[at];
-            let slice = TensorSlice(vec![(from as i64, Some(len as i64))].into());
+            let slice = TensorSlice(vec![(from as i64, Some(len as i64))]);
             let key = slice_key(&name(i), &slice);
             entries.push((key, entry(&dims(piece.len()), at, shard.len(), piece)));
             shard.extend(piece);
@@ -96,7 +96,7 @@ fn work(bundle: &Bundle, thread: usize) -> Arc<Listing> {
             listing = Some(Arc::clone(bundle.listing().unwrap()));
         }
         let found = bundle.find(&name(i)).unwrap().expect("the tensor is there");
-        let options = ReadOptions { aligned: thread % 2 == 0, ..Default::default() };
+        let options = ReadOptions { aligned: thread.is_multiple_of(2), ..Default::default() };
         match bundle.read(&found, &options).unwrap().value {
             Value::Raw(bytes) => assert_eq!(bytes, value(i)),
             Value::List(_) => panic!("of fixed width"),
