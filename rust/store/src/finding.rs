@@ -173,3 +173,28 @@ impl Several {
         (self.more > 0).then_some(self.more)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_as_anybody_reads() {
+        let one = || {
+            let error = Error::fault(Path::new("m"), Fault::corrupt("checkpoint", "something"));
+            Finding::new(FindingKind::Checksum, error)
+        };
+        let mut findings = Findings::default();
+        (0..limits::MAX_FINDINGS).for_each(|_| findings.push(one()));
+        findings.finish(Path::new("m"));
+        assert_eq!(findings.len(), limits::MAX_FINDINGS);
+        let mut others = Findings::default();
+        (0..3).for_each(|_| others.push(one()));
+        findings.append(others);
+        findings.finish(Path::new("m"));
+        assert_eq!(findings.len(), limits::MAX_FINDINGS + 1);
+        let last = findings.last().unwrap();
+        assert_eq!(last.kind, FindingKind::More);
+        assert!(last.error.to_string().contains("3 more findings"), "{}", last.error);
+    }
+}
