@@ -6,6 +6,7 @@ checksums cover what was changed, no tensor that is missing or has other values.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -82,3 +83,14 @@ def test_a_worker_that_hangs_is_a_failure(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("fuzz_files.__file__", str(script))
     monkeypatch.setattr("fuzz_files.SECONDS", 1.0)
     assert run("0", 0, 1, tmp_path) == ["0: not done after 1.0 s"]
+
+
+def test_each_target_has_a_dictionary() -> None:
+    """Of words that libFuzzer understands."""
+    rust = Path(__file__).parent.parent / "rust/fuzz"
+    dictionaries = sorted(rust.glob("dict/*"))
+    targets = sorted(path.stem for path in rust.glob("fuzz_targets/*.rs"))
+    assert [path.name for path in dictionaries] == [f"{target}.dict" for target in targets]
+    line = re.compile(r'#.*|"([ !#-\[\]-~]|\\x[0-9a-f]{2})+"')
+    for path in dictionaries:
+        assert [text for text in path.read_text().splitlines() if not line.fullmatch(text)] == []
