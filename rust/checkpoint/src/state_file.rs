@@ -91,7 +91,10 @@ fn string(value: &Value) -> Option<Vec<u8>> {
 
 fn number(value: &Value) -> Option<f64> {
     match value {
-        Value::Word(word) => word.trim_end_matches(['f', 'F']).parse().ok(),
+        // "1.5f" is allowed, but "inf" ends so too.
+        Value::Word(word) => {
+            word.parse().ok().or_else(|| word.strip_suffix(['f', 'F'])?.parse().ok())
+        }
         _ => None,
     }
 }
@@ -121,6 +124,23 @@ mod tests {
         )
         .unwrap();
         assert_eq!(state.latest, b"b-1");
+    }
+
+    #[test]
+    fn numbers() {
+        for (text, number) in [
+            ("1795337477.2674108", Some(1_795_337_477.267_410_8)),
+            ("1e3f", Some(1000.0)),
+            ("-2F", Some(-2.0)),
+            ("inf", Some(f64::INFINITY)),
+            ("-inf", Some(f64::NEG_INFINITY)),
+            ("1ff", None),
+            ("f", None),
+        ] {
+            let text = format!("model_checkpoint_path: 'a' last_preserved_timestamp: {text}");
+            let state = StateFile::parse(text.as_bytes()).ok();
+            assert_eq!(state.and_then(|state| state.last_preserved), number, "{text}");
+        }
     }
 
     #[test]
