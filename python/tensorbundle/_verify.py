@@ -288,7 +288,8 @@ def verify(
 
     Raises:
         OSError: there is no checkpoint, or its index cannot be read at all.
-        CorruptionError: the state file that should say which checkpoint is meant is damaged.
+        CorruptionError: the state file that should say which checkpoint is meant is damaged, or
+            the path is that of a lone file that no longer looks like one of V1.
 
     Source: FORMAT 2 to 6, 10.
     """
