@@ -7,8 +7,11 @@ checksums cover what was changed, no tensor that is missing or has other values.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from fuzz_bases import Base, bases
 from fuzz_files import run
 from fuzz_mutations import mutate
 from fuzz_tables import listed
+from fuzz_worker import FailedError, Worker
 
 COUNT = 480
 
@@ -94,3 +98,35 @@ def test_each_target_has_a_dictionary() -> None:
     line = re.compile(r'#.*|"([ !#-\[\]-~]|\\x[0-9a-f]{2})+"')
     for path in dictionaries:
         assert [text for text in path.read_text().splitlines() if not line.fullmatch(text)] == []
+
+
+def forgetful(names: Callable[[tb.Checkpoint], Iterator[str]]) -> object:
+    return lambda self: iter([*names(self)][:-1])
+
+
+def careless(read: Callable[[tb.Checkpoint, str], Any]) -> object:
+    return lambda self, name: read(self, name).ravel()
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "what"),
+    [
+        ("__iter__", forgetful, "infos and names differ"),
+        ("__getitem__", careless, "other values"),
+        ("verify", lambda _: lambda _self: SimpleNamespace(findings=()), "verify finds nothing"),
+    ],
+)
+def test_a_reader_at_fault_is_found(
+    sound: tuple[Path, list[Base]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    fault: Callable[[Any], object],
+    what: str,
+) -> None:
+    """Else the fuzzer would find nothing, whatever there is."""
+    worker = Worker(tmp_path, sound[1][:1])
+    worker.run("0", 0)  # remembers the values as they were written
+    monkeypatch.setattr(tb.Checkpoint, method, fault(getattr(tb.Checkpoint, method)))
+    with pytest.raises(FailedError, match=what):
+        all(worker.run("0", number) for number in range(100))
