@@ -40,15 +40,16 @@ bench: $(VENV)/built $(VENV)/bench ## hold it against TensorFlow's reader: bench
 protos: ## regenerate the Rust code of rust/wire/protos
 	cargo xtask protos
 
-# Sanitizers are still behind a flag that only nightly compilers take unasked.
+# Sanitizers are still behind a flag that only nightly compilers take unasked. They double the memory of a tensor that is
+# as large as MAX_FILLED_TENSOR lets it be.
 fuzz: export RUSTC_BOOTSTRAP := 1
 fuzz: $(VENV)/fuzz ## run each of FUZZ_TARGETS for FUZZ_SECONDS (60)
 	for target in $(FUZZ_TARGETS); do \
 	    mkdir -p rust/fuzz/scratch/$$target && \
 	    $(BIN)/cargo-fuzz run --fuzz-dir rust/fuzz $$target \
-	        rust/fuzz/scratch/$$target rust/fuzz/corpus/$$target -- \
-	        -dict=rust/fuzz/dict/$$target.dict \
-	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=60 -print_final_stats=1 || exit 1; \
+	        $(CURDIR)/rust/fuzz/scratch/$$target $(CURDIR)/rust/fuzz/corpus/$$target -- \
+	        -dict=$(CURDIR)/rust/fuzz/dict/$$target.dict \
+	        -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2560 -timeout=60 -print_final_stats=1 || exit 1; \
 	done
 
 fuzz-files: $(VENV)/built $(VENV)/test ## mutate whole checkpoints FUZZ_COUNT (10000) times, from FUZZ_SEED
