@@ -1,4 +1,4 @@
-"""A few hundred mutations of whole checkpoints; `make fuzz-files` does as many as are asked for.
+"""Some mutations of whole checkpoints; `make fuzz-files` does as many as are asked for.
 
 No signal, panic or time-out, no memory out of proportion, no error but clean ones; and where
 checksums cover what was changed, no tensor that is missing or has other values.
@@ -22,7 +22,7 @@ from fuzz_mutations import mutate
 from fuzz_tables import listed
 from fuzz_worker import FailedError, Worker
 
-COUNT = 480
+COUNT = 1200
 
 
 @pytest.fixture(scope="module")
