@@ -40,14 +40,14 @@ pub(crate) fn map(file: &File) -> io::Result<Map> {
     //  * of checkpoints, no decoder runs on it. Index blocks are read into memory of our own; strings and variants
     //    are copied before they are taken apart. Mapped shards are only copied, checksummed or given to NumPy, and
     //    for those any value of a byte is a valid one;
-    //  * before this crate copies or checksums a chunk, it has the kernel bring its pages in (`pages.rs`), which
-    //    fails where a load would end the process;
+    //  * this crate reads what it copies (`shard.rs`), and before it looks at a chunk where it lies, to sum it, it has
+    //    the kernel bring its pages in (`pages.rs`), which fails where a load would end the process;
     //  * of graphs (`.meta`), a decoder does run on it, and is made for it: it is safe code over `&[u8]`, each length is
     //    read once and each access is held against the bounds of the map, no byte is taken for valid text or trusted
     //    when it is read again. A file that changes can give wrong names or an error, never an access beyond the map;
     //  * a file that is cut short is an error when it is opened, as each range is held against its length.
     // What is left: shortening the file while a view of it, or a mapped graph, is read ends the process with SIGBUS;
-    // so does shortening it in the moment between bringing a chunk in and copying it. Rewriting it in place shows in
+    // so does shortening it in the moment between bringing a chunk in and looking at it. Rewriting it in place shows in
     // the views.
     let map = unsafe { Mmap::map(file.as_std()) }?;
     Ok(Map(Arc::new(map)))

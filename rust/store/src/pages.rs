@@ -2,8 +2,8 @@
 //!
 //! A load from a page that the file no longer reaches, or that its disk cannot give, is a SIGBUS.
 //! `MADV_POPULATE_READ` (Linux 5.14) brings pages in as a load would, but fails instead. What is left is the time
-//! between that call and the last load of the chunk: a fraction of a millisecond, in which the file would have to be
-//! cut short just there.
+//! between that call and the last load of the chunk: a fraction of a millisecond. A writer that cuts the file and restores
+//! it again and again, while a reader never rests, hits that once in a hundred times or so; a copy that broke off does not.
 
 use memmap2::Mmap;
 use std::io;

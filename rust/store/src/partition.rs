@@ -162,13 +162,10 @@ fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> R
     let span = match &piece.checked {
         Some(bytes) => bytes.get(first as usize..last as usize),
         None if longest >= DIRECT => None,
-        None => match piece.shard.touch(&span) {
-            Some(bytes) => Some(bytes),
-            None => {
-                read = piece.shard.copy(&span)?;
-                Some(&*read)
-            }
-        },
+        None => {
+            read = piece.shard.copy(&span)?;
+            Some(&*read)
+        }
     };
     for_runs(&piece.region, want, |from, to, n| {
         let (from, to, len) = (from * width, (to * width) as usize, (n * width) as usize);
