@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import tensorbundle as tb
 from encoding import Extent, snappy_compress
 from test_oracle import NAMES
-from writer import DTYPES, STRING, VARIANT, Bundle, box
+from writer import DTYPES, STRING, VARIANT, Bundle
 from writer_v1 import FLOATS, VARINTS, V1File, write_shards
 
 TRIPS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -138,7 +138,6 @@ def test_grids_of_slices(
     for name, (number, array, slices) in content.items():
         where = [data.draw(st.integers(0, shards - 1)) for _ in slices]
         bundle.add_sliced(name, array, slices, dtype=number, shards=where)
-        assert sum(array[box(each, array.shape)].size for each in slices) == array.size
     hooks: dict[str, Any] = {"block_size": block_size}
     if snappy:
         hooks |= {"contents": lambda _part, raw: snappy_compress(raw), "kind": lambda _part: 1}
