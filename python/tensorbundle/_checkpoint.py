@@ -47,10 +47,10 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
         mmap: map the data shards, so that arrays are views of them and nothing is copied. The files
             must then not be changed in place or cut short while the checkpoint or an array of it
             lives: the process could see other values, or be ended by ``SIGBUS`` when an array is
-            touched. Copies are read and checks bring pages in by a call that fails instead, so there
-            it is an error. Replacing files by renaming is safe (Windows refuses it). ``False`` reads the
-            bytes, with the same results: for network file systems, and for files that others write
-            to.
+            touched. Copies are read, and checks bring pages in by a call that fails instead, so
+            there it is an error. Replacing files by renaming is safe (Windows refuses it).
+            ``False`` reads the bytes, with the same results: for network file systems, and for
+            files that others write to.
         verify: check each tensor's checksum when it is first read. Strings and variants are always
             checked, and so is every block of the index; the bytes of other tensors only if asked,
             because a view does not read them. With ``on_error="skip"`` all are checked now, unless

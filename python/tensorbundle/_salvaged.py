@@ -25,7 +25,10 @@ class Lost:
         self._report = report
         self._closed = closed_shards(report)
         # A finding that is only counted may be of the index, too.
-        self._incomplete = any(each.kind in ("damaged index", MORE) for each in report.findings)
+        kinds = ["damaged index", MORE]
+        if report.format == "V1":  # each file knows itself what it holds
+            kinds += ["missing shard", "unreadable"]
+        self._incomplete = any(each.kind in kinds for each in report.findings)
         self._full_names: dict[str, str] | None = None
 
     def key(self, reader: Reader, name: str) -> str | None:
@@ -66,8 +69,8 @@ class Lost:
         """Says that the index may have lost it, if parts of the index are damaged."""
         if self._incomplete:
             missing.add_note(
-                "The index of this checkpoint is damaged: the tensor may have been lost with a"
-                " part of it, which Checkpoint.report names."
+                "The index of this checkpoint is damaged, or a file of it is gone: the tensor may"
+                " have been lost with that, which Checkpoint.report names."
             )
 
     def _error(self, tensor: str) -> CorruptionError:

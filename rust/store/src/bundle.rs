@@ -82,9 +82,7 @@ pub struct DataFile {
 /// The files that are named like shards of a bundle, in the order of their names. None if the directory cannot be read.
 pub fn data_files(prefix: &Path) -> Vec<DataFile> {
     let (dir, name) = dir_and_name(prefix);
-    let Some(start) = name.to_str().map(|name| format!("{name}.data-")) else {
-        return Vec::new();
-    };
+    let start = [name.as_encoded_bytes(), b".data-"].concat();
     let number = |text: &str| (text.len() >= 5).then(|| text.parse().ok()).flatten();
     let mut files: Vec<_> = fs::read_dir(dir)
         .into_iter()
@@ -92,9 +90,9 @@ pub fn data_files(prefix: &Path) -> Vec<DataFile> {
         .flatten()
         .filter_map(|file| {
             let name = file.file_name();
-            let (i, n) = name.to_str()?.strip_prefix(&start)?.split_once("-of-")?;
-            let path = dir.join(&name);
-            Some(DataFile { i: number(i)?, n: number(n)?, path })
+            let rest = name.as_encoded_bytes().strip_prefix(&*start)?;
+            let (i, n) = std::str::from_utf8(rest).ok()?.split_once("-of-")?;
+            Some(DataFile { i: number(i)?, n: number(n)?, path: dir.join(&name) })
         })
         .collect();
     files.sort_by_key(|file| (file.n, file.i));

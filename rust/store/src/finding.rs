@@ -118,6 +118,11 @@ impl Findings {
         }
     }
 
+    /// Drops some.
+    pub fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
+        self.list.retain(keep);
+    }
+
     /// Adds others.
     pub fn append(&mut self, others: Self) {
         self.more += others.more;

@@ -4,9 +4,10 @@
 //! what can be taken from it; without a footer or an index block, blocks are looked for. What was saved is written anew,
 //! in memory, and opened as any other index: so all that reads a bundle reads a salvaged one.
 
-use crate::bundle::{Bundle, Options, index_path};
+use crate::bundle::{Bundle, DataFile, Options, data_files, index_path};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::index::Index;
+use crate::read::ReadOptions;
 use crate::source::File;
 use crate::{Error, Result};
 use bytes::Bytes;
@@ -14,8 +15,10 @@ use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
-use tensorbundle_wire::bundle::{Entry, Header, SliceKeys, TensorSlice, sliced_tensor};
-use tensorbundle_wire::table::{Block, Known, Source, TRAILER_LEN, Table, builder, survey};
+use tensorbundle_wire::bundle::{ByteOrder, Entry, Header, SliceKeys, TensorSlice, sliced_tensor};
+use tensorbundle_wire::dtype::Layout;
+use tensorbundle_wire::table::{Block, Source, TRAILER_LEN, Table, builder, survey};
+use tensorbundle_wire::varint::put_varint;
 use tensorbundle_wire::{Fault, limits, shown};
 
 /// What is left of a bundle, and what was wrong with its index.
@@ -62,7 +65,7 @@ impl Bundle {
             findings: Findings::default(),
             lost: HashSet::new(),
             rewrite: damaged,
-            incomplete: survey.searched,
+            incomplete: survey.incomplete,
         };
         for (fault, range) in survey.faults {
             taken.find(FindingKind::DamagedIndex, fault, range);
@@ -76,21 +79,51 @@ impl Bundle {
             let (findings, lost) = (taken.findings, HashSet::new());
             return Ok(Salvaged { bundle, findings, lost, incomplete: false });
         }
-        let blocks = survey.blocks.clone();
         let table = Table::of_blocks(file, survey.blocks);
-        for (i, known) in blocks.iter().enumerate() {
-            taken.take_block(&table, i, known, i.checked_sub(1).and_then(|i| blocks.get(i)));
+        for i in 0..table.block_count() {
+            taken.take_block(&table, i);
         }
-        taken.check_header(prefix);
+        let guessed = taken.check_header(prefix);
         taken.drop_orphans();
-        let Taken { entries, findings, mut lost, rewrite, incomplete, .. } = taken;
+        let Taken { mut entries, findings, mut lost, rewrite, incomplete, .. } = taken;
         lost.retain(|name| !entries.contains_key(name)); // the other of two may be sound
-        let index = match rewrite {
-            true => rewritten(&path, &Vec::from_iter(entries)),
-            false => Index::File(open(&path)?),
+        if !rewrite {
+            let bundle = Self::of_index(prefix, options, Index::File(open(&path)?))?;
+            return Ok(Salvaged { bundle, findings, lost, incomplete });
+        }
+        let make = |entries: &BTreeMap<Vec<u8>, Bytes>| {
+            let index = rewritten(&path, &Vec::from_iter(entries));
+            Self::of_index(prefix, options, index)
         };
-        let bundle = Self::of_index(prefix, options, index)?;
+        let mut bundle = make(&entries)?;
+        if let Some(num_shards) = guessed.filter(|_| bundle.strings_fit() == Some(false)) {
+            entries.insert(Vec::new(), header_of(num_shards, ByteOrder::Big));
+            let big = make(&entries)?;
+            if big.strings_fit() == Some(true) {
+                bundle = big;
+            }
+        }
         Ok(Salvaged { bundle, findings, lost, incomplete })
+    }
+
+    /// Do string tensors, whose lengths have a checksum of their own, speak for the byte order that was guessed?
+    fn strings_fit(&self) -> Option<bool> {
+        const ENOUGH: usize = 4;
+        const SHORT: i64 = 1 << 20;
+        let listing = self.listing().ok()?;
+        let rows = (0..listing.len()).filter_map(|i| listing.row(i));
+        let strings = rows.filter(|row| {
+            row.dtype.layout() == Layout::Strings
+                && row.parts.is_empty()
+                && !row.dims.contains(&0)
+                && row.size < SHORT
+        });
+        let read = strings.take(ENOUGH).map(|row| {
+            let found = self.find(row.name).ok().flatten();
+            found.is_some_and(|found| self.read(&found, &ReadOptions::default()).is_ok())
+        });
+        let read: Vec<bool> = read.collect();
+        (!read.is_empty()).then(|| read.contains(&true))
     }
 
     /// The bundle, if there is nothing wrong with its entries, one by one.
@@ -127,7 +160,30 @@ fn matters(fault: &Fault) -> bool {
     fault.part() != "metaindex block" && !fault.what().contains("padding")
 }
 
-fn rewritten(path: &Path, entries: &[(Vec<u8>, Bytes)]) -> Index {
+/// A header as TensorFlow writes it.
+fn header_of(num_shards: u32, order: ByteOrder) -> Bytes {
+    let mut header = vec![0x08];
+    put_varint(&mut header, num_shards.into());
+    if order == ByteOrder::Big {
+        header.extend_from_slice(&[0x10, 1]);
+    }
+    header.extend_from_slice(&[0x1a, 2, 0x08, 1]);
+    header.into()
+}
+
+/// How many shards the files beside an index speak of: of a set that is complete, if there is one.
+fn shards_there(prefix: &Path) -> u32 {
+    let sound = |file: &DataFile| (1..=limits::MAX_SHARDS).contains(&file.n) && file.i < file.n;
+    let files: Vec<_> = data_files(prefix).into_iter().filter(sound).collect();
+    let sets = files.chunk_by(|a, b| a.n == b.n);
+    let best = sets.max_by_key(|set| {
+        let n = set.first().map_or(1, |file| file.n);
+        (set.len() as u32 == n, set.len(), n)
+    });
+    best.and_then(<[DataFile]>::first).map_or(1, |file| file.n)
+}
+
+fn rewritten<K: AsRef<[u8]>, V: AsRef<[u8]>>(path: &Path, entries: &[(K, V)]) -> Index {
     let bytes = builder::table(entries, builder::Options::default());
     Index::Rewritten { path: path.to_owned(), bytes: bytes.into() }
 }
@@ -137,48 +193,56 @@ impl Taken<'_> {
         self.findings.push(Finding::new(kind, Error::fault(self.path, fault)).at(range));
     }
 
-    fn take_block(&mut self, table: &Table<File>, i: usize, known: &Known, before: Option<&Known>) {
+    fn take_block(&mut self, table: &Table<File>, i: usize) {
+        let Some(known) = table.known(i) else {
+            return;
+        };
         let handle = known.handle;
         let range = handle.offset..handle.offset + handle.size + TRAILER_LEN;
-        let rescued = match table.load(i) {
+        let error = match table.load(i) {
             Ok(block) => return self.take_entries(&block, &range),
-            Err(error) => {
-                self.findings.push(
-                    Finding::new(FindingKind::DamagedIndex, error.in_file(self.path))
-                        .at(range.clone()),
-                );
-                let len = (range.end - range.start) as usize; // it was to be loaded
-                let stored = table.source().read(range.start, len).ok();
-                stored.and_then(|stored| Block::rescue(&stored, "data block"))
-            }
+            Err(error) => error.in_file(self.path),
         };
+        self.findings.push(Finding::new(FindingKind::DamagedIndex, error).at(range.clone()));
         self.rewrite = true;
-        let Some(entries) = rescued else {
+        let len = (range.end - range.start) as usize; // it was to be loaded
+        let stored = table.source().read(range.start, len).ok();
+        let rescued = stored.and_then(|stored| Block::rescue(&stored, "data block"));
+        let (entries, all) = rescued.unwrap_or_default();
+        if !all {
             self.incomplete = true;
-            let from = before.map_or("the first".to_owned(), |known| shown(&known.separator));
+            let before = i.checked_sub(1).and_then(|before| table.known(before));
+            let from = match entries.last() {
+                Some((key, _)) => shown(key),
+                None => before.map_or("the first".to_owned(), |known| shown(&known.separator)),
+            };
             let what = format!(
                 "the entries behind {from}, up to {}, cannot be read: the tensors of those names are lost",
                 shown(&known.separator)
             );
             let fault = Fault::corrupt("data block", what).at(range.start);
-            return self.find(FindingKind::DamagedIndex, fault, range);
-        };
+            self.find(FindingKind::DamagedIndex, fault, range.clone());
+        }
         for (key, value) in entries {
-            if !self.is_sound(&key, &value) {
-                continue;
+            self.take(key, value, &range);
+        }
+    }
+
+    /// Takes an entry, if it makes sense. Of two under one key the first counts.
+    fn take(&mut self, key: Vec<u8>, value: Bytes, range: &Range<u64>) {
+        if !self.is_sound(&key, &value) {
+            return;
+        }
+        match self.entries.entry(key) {
+            Slot::Vacant(slot) => {
+                slot.insert(value);
             }
-            match self.entries.entry(key) {
-                Slot::Vacant(slot) => {
-                    slot.insert(value);
-                }
-                Slot::Occupied(slot) if *slot.get() == value => {}
-                Slot::Occupied(slot) => {
-                    let what = "the key comes twice, with other values; the first counts";
-                    let fault = Fault::corrupt("data block", what).at(range.start);
-                    let error = Error::fault(self.path, fault).for_tensor(slot.key());
-                    self.findings
-                        .push(Finding::new(FindingKind::BadEntry, error).at(range.clone()));
-                }
+            Slot::Occupied(slot) if *slot.get() == value => {}
+            Slot::Occupied(slot) => {
+                let what = "the key comes twice, with other values; the first counts";
+                let fault = Fault::corrupt("data block", what).at(range.start);
+                let error = Error::fault(self.path, fault).for_tensor(slot.key());
+                self.findings.push(Finding::new(FindingKind::BadEntry, error).at(range.clone()));
             }
         }
     }
@@ -194,39 +258,37 @@ impl Taken<'_> {
                 return self.find(FindingKind::DamagedIndex, fault, range.clone());
             };
             room = left;
-            if let Some((key, slot)) = walk.entry()
-                && self.is_sound(key, &slot.value)
-            {
-                self.entries.insert(key.to_vec(), slot.value);
+            if let Some((key, slot)) = walk.entry() {
+                self.take(key.to_vec(), slot.value, range);
             }
         }
     }
 
-    /// Without a header, the files say how many shards there are; without files, nobody does.
-    fn check_header(&mut self, prefix: &Path) {
-        let fault = match self.entries.get(&b""[..]).map(|value| Header::parse(value)) {
+    /// Without a header, the files say how many shards there are; without files, nobody does. Gives that number if the
+    /// byte order was not to be had.
+    fn check_header(&mut self, prefix: &Path) -> Option<u32> {
+        let value = self.entries.get(&b""[..]);
+        let fault = match value.map(|value| Header::parse(value)) {
             Some(Ok(Header { num_shards: 0, .. })) if self.entries.len() > 1 => {
                 Fault::corrupt("bundle header", "it counts 0 data shards, but tensors follow")
             }
-            Some(Ok(_)) => return,
+            Some(Ok(_)) => return None,
             Some(Err(fault)) => fault,
             None => Fault::corrupt("bundle header", "it is lost"),
         };
-        let there = crate::bundle::data_files(prefix);
-        let num_shards = there.iter().map(|file| file.n).max().unwrap_or(1);
-        let what = format!(
-            "taken for one of {num_shards} little-endian shards, as the files beside it suggest"
-        );
+        let (num_shards, order) = value.map_or((None, None), |value| Header::glean(value));
+        let num_shards = num_shards.unwrap_or_else(|| shards_there(prefix));
+        let guess = if order.is_some() { "" } else { "; that they are little-endian is a guess" };
+        let what =
+            format!("taken for one of {num_shards} shards, as the files beside it suggest{guess}");
         let fault = fault.advise(what);
         self.rewrite = true;
         if !self.entries.is_empty() {
             let error = Error::fault(self.path, fault);
             self.findings.push(Finding::new(FindingKind::DamagedIndex, error));
         }
-        let mut header = vec![0x08];
-        tensorbundle_wire::varint::put_varint(&mut header, num_shards.into());
-        header.extend_from_slice(&[0x1a, 2, 0x08, 1]);
-        self.entries.insert(Vec::new(), header.into());
+        self.entries.insert(Vec::new(), header_of(num_shards, order.unwrap_or_default()));
+        order.is_none().then_some(num_shards)
     }
 
     /// Does an entry make sense? The header's does elsewhere.
@@ -234,7 +296,11 @@ impl Taken<'_> {
         if key.is_empty() {
             return true;
         }
-        match self.entry.parse_into(value, self.room) {
+        let parsed = match key.len() > limits::MAX_KEY {
+            false => self.entry.parse_into(value, self.room),
+            true => Err(Fault::unsupported("data block", "its key is too long to be read again")),
+        };
+        match parsed {
             Ok(()) => {
                 let places = self.entry.slices.iter().map(TensorSlice::places).sum();
                 self.room = self.room.saturating_sub(places);

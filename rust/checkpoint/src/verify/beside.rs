@@ -30,9 +30,7 @@ pub(super) fn check_shards(bundle: &Bundle, checked: &mut Checked) {
         let error = Error::fault(&file.path, fault);
         checked.findings.push(Finding::new(FindingKind::OtherShard, error).in_shard(file.i));
     }
-    let is_missing = |found: &&Finding| found.kind == FindingKind::MissingShard;
-    let told = checked.findings.iter().filter(is_missing).count();
-    let missing = (n as usize).saturating_sub(there.len() + told);
+    let missing = (n as usize).saturating_sub(there.len() + checked.missing_shards);
     if missing > 0 {
         // A merge of bundles, one of them empty, leaves it so.
         let what = format!(
@@ -46,11 +44,9 @@ pub(super) fn check_shards(bundle: &Bundle, checked: &mut Checked) {
 /// Looks for what writers left behind.
 pub(super) fn check_left_overs(prefix: &Path, checked: &mut Checked) {
     let (dir, own) = dir_and_name(prefix);
-    let Some(own) = own.to_str() else {
-        return;
-    };
     for name in names_in(dir).unwrap_or_default() {
-        let left = name.to_str().and_then(|name| name.strip_prefix(own)).and_then(left_over);
+        let rest = name.as_encoded_bytes().strip_prefix(own.as_encoded_bytes());
+        let left = rest.and_then(|rest| std::str::from_utf8(rest).ok()).and_then(left_over);
         if let Some(what) = left {
             let fault =
                 Fault::corrupt("directory", what).advise("remove it, if no save is going on");

@@ -18,7 +18,7 @@ pub(super) fn check(tensors: &Tensors, incomplete: bool, checked: &mut Checked) 
     let objects = match objects {
         Ok(objects) => objects,
         Err(error) => {
-            checked.lose(OBJECT_GRAPH, Finding::new(FindingKind::DamagedGraph, error));
+            checked.findings.push(Finding::new(FindingKind::DamagedGraph, error));
             None
         }
     };

@@ -12,8 +12,8 @@ mod graph;
 use crate::locate::Located;
 use std::path::{Path, PathBuf};
 use tensorbundle_store::{
-    Bundle, Checked, Findings, Options, Result, Sniffed, Stopped, Tensors, V1, Watch, index_path,
-    sniff_v1,
+    Bundle, Checked, FindingKind, Findings, Options, Result, Sniffed, Stopped, Tensors, V1, Watch,
+    index_path, sniff_v1,
 };
 
 /// A checkpoint of all that is sound, and everything that is wrong with the rest.
@@ -81,8 +81,13 @@ fn of_bundle(
         Ok(checked) => checked,
         Err(stopped) => return Ok(Err(stopped)),
     };
+    let hurt = !salvaged.lost.is_empty();
     checked.tensors += salvaged.lost.len();
     checked.lost.extend(salvaged.lost);
+    if salvaged.incomplete || hurt {
+        // They may be those of tensors whose entries are lost.
+        checked.findings.retain(|found| found.kind != FindingKind::Unowned);
+    }
     beside::check_shards(&salvaged.bundle, &mut checked);
     let tensors = Tensors::V2(salvaged.bundle);
     finish(tensors, checked, salvaged.findings, salvaged.incomplete)

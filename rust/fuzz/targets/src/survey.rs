@@ -21,7 +21,7 @@ pub fn survey(data: &[u8]) {
         );
         end = range.end;
     }
-    for handle in find_blocks(&bytes).unwrap_or_default() {
+    for handle in find_blocks(&bytes).0 {
         let at = handle.offset as usize;
         let stored = bytes.slice(at..at + (handle.size + TRAILER_LEN) as usize);
         assert!(Block::open(&stored, "data block").is_ok(), "what is found is whole");

@@ -13,6 +13,8 @@ use tensorbundle_wire::{Fault, shown};
 
 /// An open file.
 pub(super) struct V1Shard {
+    /// Which of the files it is, also if some before it are missing.
+    pub(super) number: u32,
     table: Table<File>,
     producer: i32,
     /// The block that was read last, if it is small: the next tensor is often in the same. Nobody waits for it:
@@ -28,7 +30,7 @@ impl V1Shard {
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<SavedTensor>)> {
         let file = File::open(path).map_err(|error| Error::io(path, error, "a V1 checkpoint"))?;
         let table = Table::open(file).map_err(|error: Error| error.in_file(path))?;
-        let mut shard = Self { table, producer: 0, last: Mutex::new(None) };
+        let mut shard = Self { number: 0, table, producer: 0, last: Mutex::new(None) };
         let contents = shard.read_contents()?;
         shard.producer = contents.producer;
         Ok((shard, contents.tensors))
@@ -50,7 +52,7 @@ impl V1Shard {
             tell(Finding::new(FindingKind::Unowned, Error::fault(path, fault)).at(gap));
         }
         let table = Table::of_blocks(file, survey.blocks);
-        let mut shard = Self { table, producer: 0, last: Mutex::new(None) };
+        let mut shard = Self { number: 0, table, producer: 0, last: Mutex::new(None) };
         let tensors = match shard.read_contents() {
             Ok(contents) => {
                 shard.producer = contents.producer;

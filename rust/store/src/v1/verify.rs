@@ -39,7 +39,8 @@ impl V1 {
             let number = u32::try_from(i).unwrap_or(u32::MAX);
             let tell = |finding: Finding| finding.in_shard(number);
             match V1Shard::salvage(file, &mut |finding| findings.push(tell(finding))) {
-                Ok((shard, tensors)) => {
+                Ok((mut shard, tensors)) => {
+                    shard.number = number;
                     shards.push(shard);
                     listed.push(tensors);
                 }
@@ -140,14 +141,12 @@ impl V1 {
             return found;
         };
         let range = shard.range_of(i);
-        let place = |finding: Finding| {
-            finding.in_shard(u32::try_from(number).unwrap_or(u32::MAX)).at(range.clone())
-        };
+        let place = |finding: Finding| finding.in_shard(shard.number).at(range.clone());
         match shard.load(i) {
             Ok(block) => {
                 self.check_records(&block, number, places, &mut found, &mut worker.scratch);
                 for (_, finding) in &mut found.wrong {
-                    finding.shard = u32::try_from(number).ok();
+                    finding.shard = Some(shard.number);
                     finding.range = Some(range.clone());
                 }
             }

@@ -1,6 +1,7 @@
 //! Ranges that share bytes, and bytes that nobody owns.
 //!
-//! TensorFlow packs tensors densely, or pads each with zeros to a boundary (FORMAT 3.4): short runs of zeros are padding.
+//! TensorFlow packs tensors densely, or pads each with zeros to a boundary (FORMAT 3.4): zeros up to a multiple of a power
+//! of two that is larger than they are many are padding.
 
 use super::{Checked, Piece};
 use crate::Error;
@@ -10,9 +11,6 @@ use crate::listing::Listing;
 use crate::shard::Shard;
 use std::ops::Range;
 use tensorbundle_wire::{Fault, shown};
-
-/// The longest run of zeros that is taken for padding.
-const PADDING: u64 = 4096;
 
 pub(super) fn check(bundle: &Bundle, listing: &Listing, pieces: &[Piece], checked: &mut Checked) {
     let mut sorted: Vec<&Piece> = pieces.iter().filter(|piece| !piece.range.is_empty()).collect();
@@ -80,7 +78,8 @@ fn check_shard(
 
 fn is_padding(shard: &Shard, gap: &Range<u64>, scratch: &mut Vec<u8>) -> bool {
     let mut zeros = true;
-    gap.end - gap.start < PADDING
+    let boundary = (gap.end - gap.start).checked_add(1).and_then(u64::checked_next_power_of_two);
+    boundary.is_some_and(|boundary| gap.end.is_multiple_of(boundary))
         && shard.look(gap, scratch, |bytes| zeros &= bytes.iter().all(|&byte| byte == 0)).is_ok()
         && zeros
 }

@@ -33,6 +33,8 @@ pub struct Checked {
     pub tensors: usize,
     /// Over how many bytes checksums were computed.
     pub bytes: u64,
+    /// How many shards that tensors need are not there.
+    pub missing_shards: usize,
     /// How many pieces of each shard do not have their checksum.
     pub(crate) mismatches: HashMap<u32, usize>,
 }

@@ -91,6 +91,23 @@ pub(super) fn collect(bundle: &Bundle, listing: &Listing, checked: &mut Checked)
     collector.pieces
 }
 
+/// No two slices of a tensor may share bytes: it could not be read.
+fn apart(pieces: &[Piece]) -> Result<(), Fault> {
+    let mut own: Vec<_> = pieces.iter().filter(|piece| !piece.range.is_empty()).collect();
+    own.sort_by_key(|piece| (piece.shard, piece.range.start));
+    for pair in own.windows(2) {
+        if let [a, b] = pair
+            && a.shard == b.shard
+            && b.range.start < a.range.end
+        {
+            let (shard, a, b) = (a.shard, &a.range, &b.range);
+            let what = format!("two slices share bytes of shard {shard}: {a:?} and {b:?}");
+            return Err(Fault::corrupt("slice list", what));
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Collector<'a> {
     fn tensor(&mut self, i: usize, row: Row<'_>) {
         let whole = match row.to_entry() {
@@ -100,14 +117,17 @@ impl<'a> Collector<'a> {
         if whole.dtype.layout() == Layout::None {
             let what = format!("values of type {} cannot be read", whole.dtype);
             let fault = Fault::unsupported("index entry", what);
+            self.claim(i, &whole);
             return self.lose(row, FindingKind::BadEntry, fault.into());
         }
         if row.parts.is_empty() {
             self.piece(i, row, &whole);
             return;
         }
-        // The bytes of its slices are its own, whatever is wrong with one of them.
-        if let Err(fault) = self.parts(i, row, &whole.shape) {
+        let start = self.pieces.len();
+        let placed = self.parts(i, row, &whole.shape);
+        let own = self.pieces.get(start..).unwrap_or_default();
+        if let Err(fault) = placed.and_then(|()| apart(own)) {
             self.lose(row, FindingKind::BadSlices, fault.into());
         }
     }
@@ -131,13 +151,28 @@ impl<'a> Collector<'a> {
             match region.map(|region| check_slice(row.dtype, region, entry)) {
                 Some(Err(fault)) => {
                     first.get_or_insert(fault);
+                    self.claim(i, entry);
                 }
                 Some(Ok(())) => self.piece(i, row, entry),
-                None => {}
+                None => self.claim(i, entry),
             }
         }
         tiling?;
         first.map_or(Ok(()), Err)
+    }
+
+    /// The bytes of an entry are its own, whatever is wrong with it.
+    fn claim(&mut self, i: usize, entry: &Entry) {
+        let Ok((shard, range)) = entry.place(self.bundle.header().num_shards) else {
+            return;
+        };
+        if let Ok(open) = self.open(shard)
+            && range.start < range.end.min(open.len())
+        {
+            let there = range.start..range.end.min(open.len());
+            let (crc, check) = (entry.crc, Check::Cut);
+            self.pieces.push(Piece { row: i, shard, range: there, crc, check });
+        }
     }
 
     /// One entry with bytes of its own.
@@ -207,6 +242,7 @@ impl<'a> Collector<'a> {
             let (kind, error) = match error {
                 Error::Io { path, source, context } => {
                     let missing = source.kind() == ErrorKind::NotFound;
+                    self.checked.missing_shards += usize::from(missing);
                     let s = if tensors == 1 { "" } else { "s" };
                     let context =
                         format!("{context}; {tensors} tensor{s} cannot be read without it");

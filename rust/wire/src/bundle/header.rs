@@ -65,6 +65,22 @@ impl Header {
     }
 }
 
+impl Header {
+    /// What a header says of shards and byte order, as far as that can be used, whatever else is wrong with it.
+    pub fn glean(message: &[u8]) -> (Option<u32>, Option<ByteOrder>) {
+        let Ok(raw) = Raw::parse(message) else {
+            return (None, None);
+        };
+        let num_shards = u32::try_from(raw.num_shards).ok();
+        let order = match raw.endianness {
+            0 => Some(ByteOrder::Little),
+            1 => Some(ByteOrder::Big),
+            _ => None,
+        };
+        (num_shards.filter(|n| (1..=limits::MAX_SHARDS).contains(n)), order)
+    }
+}
+
 #[derive(Default)]
 struct Raw {
     num_shards: i32,

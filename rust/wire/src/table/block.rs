@@ -115,24 +115,25 @@ impl Block {
     }
 
     /// The entries of a block that may be damaged, as far as their lengths make sense: in whatever order, under
-    /// whatever keys. `None` if its bytes are not those that were written.
-    pub fn rescue(stored: &Bytes, part: &'static str) -> Option<Vec<(Vec<u8>, Bytes)>> {
+    /// whatever keys; and whether those are all. `None` if its bytes are not those that were written.
+    #[allow(clippy::type_complexity, reason = "taken apart where it is called")]
+    pub fn rescue(stored: &Bytes, part: &'static str) -> Option<(Vec<(Vec<u8>, Bytes)>, bool)> {
         let contents = unpack(stored, part).ok()?;
         // The restarts are of no use here, and may be the damage.
         let end = entries_end(&contents).unwrap_or(contents.len());
-        let room = limits::max_key_bytes(contents.len() as u64);
+        let room = limits::max_key_bytes(stored.len() as u64);
         let (mut entries, mut key, mut pos, mut used) = (Vec::new(), Vec::new(), 0, 0_usize);
         while let Some(raw) = RawEntry::parse(contents.get(..end).unwrap_or_default(), pos) {
             used = used.saturating_add(raw.shared.saturating_add(raw.delta.len()));
             if raw.shared > key.len() || used > room {
-                break;
+                return Some((entries, false));
             }
             key.truncate(raw.shared);
             key.extend_from_slice(contents.get(raw.delta).unwrap_or_default());
             pos = raw.value.end;
             entries.push((key.clone(), contents.slice(raw.value)));
         }
-        Some(entries)
+        Some((entries, pos == end))
     }
 
     /// How many entries.

@@ -30,21 +30,24 @@ const FULL: u32 = !0;
 /// How often a file's bytes are checked again, for places that fit by chance or by intent.
 const TRIES: usize = 16;
 
-/// The table's blocks, in the order of their places: data blocks, and if they are there the two others. `None` if there
-/// are more places where one could begin or end than are looked at.
-pub fn find_blocks(file: &Bytes) -> Option<Vec<BlockHandle>> {
+/// The table's blocks, in the order of their places: data blocks, and if they are there the two others. `false` if there
+/// are more places where one could begin or end than are looked at: then only blocks behind others are found from there on.
+pub fn find_blocks(file: &Bytes) -> (Vec<BlockHandle>, bool) {
     find_among(file, limits::MAX_BLOCK_STARTS)
 }
 
-fn find_among(file: &Bytes, mut room: usize) -> Option<Vec<BlockHandle>> {
+fn find_among(file: &Bytes, mut room: usize) -> (Vec<BlockHandle>, bool) {
     let mut found: Vec<BlockHandle> = Vec::new();
     let mut begins = Begins::default();
     let mut tries = file.len().saturating_mul(TRIES);
     let (mut register, mut inverse) = (0_u32, ONE);
     let mut next = 0;
+    let mut all = true;
     for at in 0..file.len() {
-        if at == next || may_begin(file, at) {
-            room = room.checked_sub(1)?;
+        let guess = at != next && may_begin(file, at);
+        all &= !guess || room > 0;
+        if at == next || guess && room > 0 {
+            room = room.saturating_sub(usize::from(guess));
             begins.add(multiply(register ^ FULL, inverse), at);
         }
         if let Some(stored) = stored_at(file, at) {
@@ -52,7 +55,11 @@ fn find_among(file: &Bytes, mut room: usize) -> Option<Vec<BlockHandle>> {
             // The first is the longest: a block can hold a whole table as a value.
             let mut sound = None;
             for start in begins.of(wanted).filter(|&start| start < at) {
-                tries = tries.checked_sub(at - start)?;
+                let Some(left) = tries.checked_sub(at - start) else {
+                    all = false;
+                    break;
+                };
+                tries = left;
                 if Block::open(&file.slice(start..at + 4), "data block").is_ok() {
                     sound = Some(start);
                     break;
@@ -69,7 +76,7 @@ fn find_among(file: &Bytes, mut room: usize) -> Option<Vec<BlockHandle>> {
         register = step(register, byte);
         inverse = over_x8(inverse);
     }
-    Some(found)
+    (found, all)
 }
 
 /// Places where a block could begin, by their left sides. Few share one, so each knows the next that does.
@@ -140,16 +147,16 @@ fn step(register: u32, byte: u8) -> u32 {
 }
 
 /// The handles in a block, if it is an index block: each of its values is one.
-pub(super) fn handles(block: &Block) -> Option<Vec<(Box<[u8]>, BlockHandle)>> {
+pub(super) fn handles(block: &Block) -> Option<Vec<BlockHandle>> {
     let mut handles = with_capacity(block.len(), "index block").ok()?;
     let mut walk = block.iter();
-    while let Some((separator, value)) = walk.next_entry() {
+    while let Some((_, value)) = walk.next_entry() {
         let mut cursor = Cursor::new(value);
         let handle = BlockHandle::take(&mut cursor).ok()?;
         if !cursor.is_empty() {
             return None;
         }
-        handles.push((separator.into(), handle));
+        handles.push(handle);
     }
     (!handles.is_empty()).then_some(handles)
 }
@@ -182,7 +189,8 @@ mod tests {
             let file = sample(500, Options { block_size: 1000, snappy, ..Options::default() });
             let want = data_blocks(&file);
             assert!(want.len() > 10);
-            let found = find_blocks(&file.clone().into()).unwrap();
+            let (found, all_of_them) = find_blocks(&file.clone().into());
+            assert!(all_of_them);
             assert_eq!(found[..want.len()], want);
             assert_eq!(found.len(), want.len() + 2, "the metaindex and the index block");
         }
@@ -192,18 +200,19 @@ mod tests {
     fn a_table_within_a_table() {
         let inner = sample(50, Options { block_size: 300, ..Options::default() });
         let file = table(&[(b"a".to_vec(), inner), (b"b".to_vec(), vec![1])], Options::default());
-        let found = find_blocks(&file.clone().into()).unwrap();
+        let (found, all_of_them) = find_blocks(&file.clone().into());
+        assert!(all_of_them);
         assert_eq!(found[0], data_blocks(&file)[0]);
         assert_eq!(found.len(), 3);
     }
 
     #[test]
     fn zeros_are_no_blocks() {
-        assert_eq!(find_blocks(&vec![0; 1 << 20].into()), Some(vec![]));
-        assert_eq!(find_blocks(&Bytes::new()), Some(vec![]));
+        assert_eq!(find_blocks(&vec![0; 1 << 20].into()), (vec![], true));
+        assert_eq!(find_blocks(&Bytes::new()), (vec![], true));
         // Any byte could begin a block behind these.
-        assert_eq!(find_among(&vec![1; 104].into(), 100), Some(vec![]));
-        assert_eq!(find_among(&vec![1; 105].into(), 100), None);
+        assert_eq!(find_among(&vec![1; 105].into(), 100), (vec![], true));
+        assert_eq!(find_among(&vec![1; 106].into(), 100), (vec![], false));
     }
 
     proptest! {
@@ -225,7 +234,8 @@ mod tests {
                 let end_of = block.offset + block.size + TRAILER_LEN;
                 end_of <= end as u64 && !hit.iter().any(|&at| (block.offset..end_of).contains(&at))
             };
-            let found = find_blocks(&file.clone().into()).unwrap();
+            let (found, all_of_them) = find_blocks(&file.clone().into());
+            assert!(all_of_them);
             for (i, block) in all.iter().enumerate().filter(|(_, block)| whole(block)) {
                 // A compressed block is looked for behind what ends like a block.
                 let before = i.checked_sub(1).map(|before| all[before]);

@@ -84,6 +84,11 @@ impl<S: Source> Table<S> {
         (i < self.blocks.len()).then_some(i)
     }
 
+    /// What is known of block `i`.
+    pub fn known(&self, i: usize) -> Option<&Known> {
+        self.blocks.get(i)
+    }
+
     /// Where block `i` lies.
     pub fn handle(&self, i: usize) -> Option<BlockHandle> {
         self.blocks.get(i).map(|block| block.handle)

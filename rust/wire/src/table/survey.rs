@@ -6,7 +6,7 @@
 use super::find::handles;
 use super::reader::{explain, read_block};
 use super::{Block, BlockHandle, FOOTER_LEN, Footer, Known, Source, TRAILER_LEN, find_blocks};
-use crate::Fault;
+use crate::{Fault, limits};
 use std::ops::Range;
 
 /// What there is of a table.
@@ -18,8 +18,10 @@ pub struct Survey {
     pub faults: Vec<(Fault, Range<u64>)>,
     /// Bytes of the file that belong to no block.
     pub unowned: Vec<Range<u64>>,
-    /// The blocks had to be looked for: entries may be missing without a trace.
+    /// The blocks had to be looked for.
     pub searched: bool,
+    /// Not all blocks are known: entries may be missing without a trace.
+    pub incomplete: bool,
 }
 
 /// Looks at footer, index block and metaindex block of a table; at its data blocks only if it must.
@@ -33,7 +35,7 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
         Err(fault) => {
             let fault = explain(source, fault.at(blocks_end))?;
             survey.faults.push((fault, blocks_end..len));
-            survey.search(source, len)?;
+            survey.search(source, len, Vec::new())?;
             return Ok(survey);
         }
     };
@@ -65,8 +67,9 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
             survey.own(owned, len);
         }
         Err(fault) => {
+            owned.push(fault.1.clone());
             survey.faults.push(fault);
-            survey.search(source, blocks_end)?;
+            survey.search(source, blocks_end, owned)?;
         }
     }
     Ok(survey)
@@ -104,7 +107,16 @@ impl Survey {
         let mut walk = block.iter();
         let mut free = 0;
         let mut number = 0_usize;
+        let mut room = limits::max_key_bytes(place.end - place.start);
         while let Some((separator, value)) = walk.next_entry() {
+            let Some(left) = room.checked_sub(separator.len()) else {
+                let fault =
+                    Fault::unsupported(PART, "its keys are out of all proportion to its size");
+                self.faults.push((fault.at(place.start), place.clone()));
+                self.incomplete = true;
+                return;
+            };
+            room = left;
             let whose = format!("data block {number}");
             number += 1;
             let handle = BlockHandle::take(&mut crate::varint::Cursor::new(value));
@@ -124,23 +136,32 @@ impl Survey {
                         handle.offset
                     );
                     self.faults.push((Fault::corrupt(PART, what).at(place.start), place.clone()));
+                    self.incomplete = true;
                 }
-                Err(fault) => self.faults.push((fault.at(place.start), place.clone())),
+                Err(fault) => {
+                    self.faults.push((fault.at(place.start), place.clone()));
+                    self.incomplete = true;
+                }
             }
         }
     }
 
-    /// Looks for the blocks in the first `end` bytes.
-    fn search<S: Source>(&mut self, source: &S, end: u64) -> Result<(), S::Error> {
+    /// Looks for the blocks in the first `end` bytes, of which `owned` are known.
+    fn search<S: Source>(
+        &mut self,
+        source: &S,
+        end: u64,
+        mut owned: Vec<Range<u64>>,
+    ) -> Result<(), S::Error> {
         self.searched = true;
+        self.incomplete = true;
         let file = source.read(0, usize::try_from(end).unwrap_or(usize::MAX))?;
-        let Some(found) = find_blocks(&file) else {
-            let what = "its blocks cannot be looked for: too many places look like one";
+        let (found, all) = find_blocks(&file);
+        if !all {
+            let what = "its blocks were not all looked for: too many places look like one";
             self.faults.push((Fault::unsupported("table", what), 0..end));
-            return Ok(());
-        };
+        }
         let mut data: Vec<(BlockHandle, Block)> = Vec::new();
-        let mut owned = Vec::new();
         let mut index = None;
         for handle in found {
             let range = handle.offset..handle.offset + handle.size + TRAILER_LEN;
@@ -149,9 +170,7 @@ impl Survey {
             match handles(&block) {
                 // It speaks of what lies before it.
                 Some(all)
-                    if all
-                        .iter()
-                        .all(|(_, known)| known.end_within(handle.offset, "", "").is_ok()) =>
+                    if all.iter().all(|known| known.end_within(handle.offset, "", "").is_ok()) =>
                 {
                     index = Some((block, range));
                 }
@@ -162,6 +181,7 @@ impl Survey {
         if let Some((block, range)) = index {
             // The index block itself is whole: it knows of the damaged ones, too.
             self.searched = false;
+            self.incomplete = false;
             self.take_handles(&block, &range, range.start);
             owned.extend(self.blocks.iter().map(|known| range_of(known.handle)));
         } else {
