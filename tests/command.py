@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,18 @@ from writer import Bundle
 
 COMMAND = [sys.executable, "-m", "tensorbundle"]
 MATRIX = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+def from_terminal(leader: int) -> Iterator[bytes]:
+    """What is written to a pseudo-terminal, piece by piece, until nobody can write to it."""
+    while True:
+        try:
+            piece = os.read(leader, 1 << 16)
+        except OSError:  # how Linux tells that the other side has closed
+            return
+        if not piece:
+            return
+        yield piece
 
 
 class Result:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command import COMMAND, process
+from command import COMMAND, from_terminal, process
 from writer import Bundle
 
 fcntl = pytest.importorskip("fcntl")
@@ -32,15 +32,7 @@ def on_terminal(arguments: Sequence[str], columns: int, **env: str) -> str:
         [*COMMAND, *arguments], stdout=follower, stderr=follower, env=environment
     ) as done:
         os.close(follower)
-        written = b""
-        while True:
-            try:
-                piece = os.read(leader, 1 << 16)
-            except OSError:  # how Linux tells that the other side has closed
-                break
-            if not piece:
-                break
-            written += piece
+        written = b"".join(from_terminal(leader))
     os.close(leader)
     assert done.returncode == 0
     return written.decode().replace("\r\n", "\n")

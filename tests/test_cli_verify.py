@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import tensorbundle as tb
-from command import COMMAND, cli, process
+from command import COMMAND, cli, from_terminal, process
 from encoding import entry_proto
 from tensorbundle.cli import _progress
 from writer import Bundle, raw_payload, shard_path
@@ -314,13 +314,7 @@ def on_terminal(
     ) as done:
         os.close(follower)
         written = b""
-        while True:
-            try:
-                piece = os.read(leader, 1 << 16)
-            except OSError:  # how Linux tells that the other side has closed
-                break
-            if not piece:
-                break
+        for piece in from_terminal(leader):
             written += piece
             if stop_when is not None and stop_when(written):
                 done.send_signal(signal.SIGINT)

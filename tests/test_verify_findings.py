@@ -13,7 +13,8 @@ import pytest
 import tensorbundle as tb
 from damage import KINDS, files_of, flip, kinds, plain, values
 from encoding import entry_proto
-from faults import sound
+from faults import refused, sound
+from tensorbundle.errors import UnsupportedError
 from writer import Bundle, shard_path
 
 
@@ -478,6 +479,20 @@ def test_v1_values_that_are_too_few(tmp_path: Path) -> None:
     report = tb.verify(file.write(tmp_path / "v1"))
     only(report, "bad entry", tensor="a")
     assert report.lost == ("a",)
+
+
+def test_a_name_that_counts_too_many_files(tmp_path: Path) -> None:
+    """It must not be taken at its word: not as many paths, let alone findings."""
+    from writer_v1 import V1File
+
+    file = V1File()
+    file.add("a", np.arange(3, dtype="<f4"))
+    path = file.write(tmp_path / "old-00000-of-999999999")
+    for act in (tb.verify, tb.open):
+        with refused(UnsupportedError, "counts 999999999 files, at most 65536"):
+            act(path)
+    with refused(UnsupportedError, "counts 999999999 files"):
+        tb.open(path, on_error="skip")
 
 
 def test_there_is_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -39,21 +40,27 @@ def _name(index: int) -> str:
 
 
 def make(directory: Path, parameters: Parameters) -> None:
+    distinct = save(directory / "model.ckpt", parameters)
+    save_file(
+        {_name(index): distinct[index % _DISTINCT].numpy() for index in range(_QUARTER)},
+        directory / "quarter.safetensors",
+    )
+
+
+def save(prefix: Path, parameters: Parameters) -> list[Any]:
+    """Write all tensors; gives the distinct ones."""
     tf = tensorflow()
 
     shape = (parameters["rows"], _COLUMNS)
     random = np.random.default_rng(2)
     distinct = [tf.constant(random.random(shape, dtype=np.float32)) for _ in range(_DISTINCT)]
     tf.raw_ops.SaveV2(
-        prefix=str(directory / "model.ckpt"),
+        prefix=str(prefix),
         tensor_names=[_name(index) for index in range(_TENSORS)],
         shape_and_slices=[""] * _TENSORS,
         tensors=[distinct[index % _DISTINCT] for index in range(_TENSORS)],
     )
-    save_file(
-        {_name(index): distinct[index % _DISTINCT].numpy() for index in range(_QUARTER)},
-        directory / "quarter.safetensors",
-    )
+    return distinct
 
 
 def measure(directory: Path, parameters: Parameters) -> list[Row]:

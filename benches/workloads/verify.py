@@ -17,11 +17,9 @@ import tensorbundle as tb
 from harness import Side, alternate, cold, tensorflow
 from report import Row, times, within
 from workload import Parameters, Workload
+from workloads import big
 
 _NAME = "verify"
-_TENSORS = 512
-_COLUMNS = 1024
-_DISTINCT = 16
 _SMALL = 200_000
 _ROUNDS = 9
 _ROUNDS_SLOW = 3
@@ -30,10 +28,7 @@ _CHUNK = 4 << 20
 
 def parameters(size: float) -> Parameters:
     return {
-        "tensors": _TENSORS,
-        "rows": max(round(2048 * size), 1),
-        "columns": _COLUMNS,
-        "distinct": _DISTINCT,
+        **big.parameters(size),
         "small": max(round(_SMALL * size), 100),
     }
 
@@ -41,15 +36,7 @@ def parameters(size: float) -> Parameters:
 def make(directory: Path, parameters: Parameters) -> None:
     tf = tensorflow()
 
-    shape = (parameters["rows"], _COLUMNS)
-    random = np.random.default_rng(2)
-    distinct = [tf.constant(random.random(shape, dtype=np.float32)) for _ in range(_DISTINCT)]
-    tf.raw_ops.SaveV2(
-        prefix=str(directory / "big"),
-        tensor_names=[f"block_{index:03d}/dense/kernel" for index in range(_TENSORS)],
-        shape_and_slices=[""] * _TENSORS,
-        tensors=[distinct[index % _DISTINCT] for index in range(_TENSORS)],
-    )
+    big.save(directory / "big", parameters)
     small = parameters["small"]
     values = np.arange(small * 8, dtype=np.float32).reshape(small, 8)
     tf.raw_ops.SaveV2(
@@ -68,14 +55,14 @@ def _make_one(directory: Path, parameters: Parameters) -> None:
     from writer import Bundle
 
     shard = _shard(directory, "big")
-    rows = _TENSORS * parameters["rows"]
+    rows, columns = parameters["tensors"] * parameters["rows"], parameters["columns"]
     crc = 0
     with shard.open("rb") as file:
         while piece := file.read(_CHUNK):
             crc = crc32c.crc32c(piece, crc)
-    size = rows * _COLUMNS * 4
+    size = rows * columns * 4
     bundle = Bundle()
-    bundle.items[b"one"] = entry_proto(dtype=1, shape=(rows, _COLUMNS), size=size, crc=mask(crc))
+    bundle.items[b"one"] = entry_proto(dtype=1, shape=(rows, columns), size=size, crc=mask(crc))
     (directory / "one.index").write_bytes(bundle.index())
     os.link(shard, _shard(directory, "one"))
 
@@ -117,7 +104,7 @@ def _plain(shard: Path) -> Callable[[], int]:
 
 def measure(directory: Path, parameters: Parameters) -> list[Row]:
     tf = tensorflow()
-    big, one, many = (_shard(directory, name) for name in ("big", "one", "many"))
+    shard, one, many = (_shard(directory, name) for name in ("big", "one", "many"))
 
     def ours(name: str, **options: bool) -> Callable[[], object]:
         def run() -> object:
@@ -138,22 +125,22 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
         return run
 
     def dd() -> object:
-        command = ["dd", f"if={big}", "of=/dev/null", "bs=1M", "status=none"]
+        command = ["dd", f"if={shard}", "of=/dev/null", "bs=1M", "status=none"]
         return subprocess.run(command, check=True)
 
-    size = f"{big.stat().st_size / 2**30:.3g} GiB"
+    size = f"{shard.stat().st_size / 2**30:.3g} GiB"
     sides = [
         Side("ours", ours("big")),
-        Side("plain", _plain(big)),
+        Side("plain", _plain(shard)),
         Side("read", ours("big", mmap=False)),
         Side("one", ours("one")),
     ]
-    whole = alternate(sides, _ROUNDS, files=[big])
+    whole = alternate(sides, _ROUNDS, files=[shard])
     sides = [Side("ours", ours("big")), Side("tensorflow", tensorflow_reads("big"))]
-    slow = alternate(sides, _ROUNDS_SLOW, files=[big], warm_up=False)
+    slow = alternate(sides, _ROUNDS_SLOW, files=[shard], warm_up=False)
     sides = [Side("ours", ours("many")), Side("tensorflow", tensorflow_reads("many"))]
     small = alternate(sides, _ROUNDS_SLOW, files=[many])
-    from_disk = cold([Side("ours", ours("big")), Side("dd", dd)], _ROUNDS_SLOW, [big, one])
+    from_disk = cold([Side("ours", ours("big")), Side("dd", dd)], _ROUNDS_SLOW, [shard, one])
     plain = "two threads of crc32c"
     return [
         Row(

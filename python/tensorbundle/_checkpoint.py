@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from ._native import Reader
+from ._paths import plain_path
 from .errors import TensorNotFoundError, UnsupportedError
 
 TYPE_CHECKING = False  # importing typing would cost more than the rest of this package
@@ -75,9 +76,6 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
 
     Source: FORMAT 1 (names), 2 (table), 3 (bundle), 6 (V1).
     """
-    path = os.fspath(path)
-    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
     return Checkpoint(
         path, mmap=mmap, verify=verify, follow=follow, on_error=on_error, progress=progress
     )
@@ -115,7 +113,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     def __init__(
         self,
-        path: str,
+        path: str | os.PathLike[str],
         *,
         mmap: bool = True,
         verify: bool | None = None,
@@ -124,10 +122,9 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         progress: Progress | None = None,
     ) -> None:
         """See :func:`tensorbundle.open`."""
-        if "\0" in path:
-            raise ValueError(f"a NUL in the path {path!r}")
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error must be "raise" or "skip", not {on_error!r}')
+        path = plain_path(path)
         self._path = path
         self._mmap = mmap
         self._verify = verify

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ._native import MetaGraphReader, SavedModelReader
+from ._paths import plain_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,11 +81,7 @@ class MetaGraph:
             self._source: str | bytes = bytes(source)
             self._reader = MetaGraphReader.parse(self._source, wanted)
             return
-        path = os.fspath(source)
-        if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"a path must be str or os.PathLike[str], not {type(path).__name__}")
-        if "\0" in path:
-            raise ValueError(f"a NUL in the path {path!r}")
+        path = plain_path(source)
         self._source = path
         self._reader = MetaGraphReader.open(path, mmap, wanted)
 

@@ -10,6 +10,7 @@ import os
 from ._assets import Asset, assets_of
 from ._fingerprint import Fingerprint
 from ._native import SavedModelReader, index_fingerprint, read_fingerprint
+from ._paths import plain_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,11 +78,7 @@ class SavedModel:
         self, path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False
     ) -> None:
         """See :func:`tensorbundle.load_saved_model`."""
-        path = os.fspath(path)
-        if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
-        if "\0" in path:
-            raise ValueError(f"a NUL in the path {path!r}")
+        path = plain_path(path)
         self._path = path
         self._mmap = mmap
         self._verify = verify

@@ -6,6 +6,7 @@ import os
 from time import perf_counter
 
 from ._native import verify as _native_verify
+from ._paths import plain_path
 from .errors import CorruptionError
 
 TYPE_CHECKING = False
@@ -293,11 +294,7 @@ def verify(
 
     Source: FORMAT 2 to 6, 10.
     """
-    path = os.fspath(path)
-    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"path must be str or os.PathLike[str], not {type(path).__name__}")
-    if "\0" in path:
-        raise ValueError(f"a NUL in the path {path!r}")
+    path = plain_path(path)
     start = perf_counter()
     raw = _native_verify(path, mmap, follow, progress)
     return VerifyReport(raw, perf_counter() - start)

@@ -48,17 +48,18 @@ impl V1Files {
         (0..self.count.unwrap_or(1)).map(file)
     }
 
-    /// How many files its name counts, if that is more than can be.
-    fn too_many(&self) -> Option<usize> {
-        self.count.filter(|&count| count > MAX_FILES)
+    /// Refuses a name that counts more files than any save has.
+    pub(crate) fn check_count(&self) -> Result<()> {
+        let Some(count) = self.count.filter(|&count| count > MAX_FILES) else {
+            return Ok(());
+        };
+        let what = format!("its name counts {count} files, at most {MAX_FILES} can be opened");
+        Err(Error::fault(&self.prefix, Fault::unsupported("V1 checkpoint", what)))
     }
 
     /// Checks that all are there. One that is missing cannot be passed over: only it knows what it holds.
     pub(crate) fn complete(&self) -> Result<()> {
-        if let Some(count) = self.too_many() {
-            let what = format!("its name counts {count} files, at most {MAX_FILES} can be opened");
-            return Err(Error::fault(&self.prefix, Fault::unsupported("V1 checkpoint", what)));
-        }
+        self.check_count()?;
         let missing = self.files().enumerate().find(|(_, file)| !file.exists());
         let Some((i, path)) = missing else {
             return Ok(());

@@ -11,7 +11,7 @@ use crate::runs::{for_runs, overlaps};
 use crate::shard::Shard;
 use crate::{Error, Result};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::fmt::Display;
 use std::ops::Range;
 use tensorbundle_wire::bundle::{Entry, Region, SliceKeys, check_tiling};
 use tensorbundle_wire::dtype::{DataType, Layout};
@@ -46,7 +46,8 @@ impl Bundle {
                 pieces.push(self.piece(whole, keys.key(slice), region)?);
             }
         }
-        check_overlap(&pieces).map_err(at_entry)?;
+        let placed = pieces.iter().map(|piece| (piece.found.entry.shard, &piece.range));
+        check_apart(placed).map_err(at_entry)?;
         if whole.entry.dtype.width().is_some() {
             for piece in &mut pieces {
                 piece.checked =
@@ -181,23 +182,22 @@ fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> R
     })
 }
 
-/// No two pieces may share bytes: otherwise a small file could stand for a tensor without end.
-fn check_overlap(pieces: &[Piece<'_>]) -> Result<(), Fault> {
-    let mut by_shard: HashMap<_, Vec<&Range<u64>>> = HashMap::new();
-    for piece in pieces {
-        by_shard.entry(piece.found.entry.shard).or_default().push(&piece.range);
-    }
-    for (shard, mut ranges) in by_shard {
-        ranges.sort_by_key(|range| (range.start, range.end));
-        for pair in ranges.windows(2) {
-            if let [before, after] = pair
-                && after.start < before.end
-            {
-                return Err(Fault::corrupt(
-                    "slice list",
-                    format!("two slices share bytes of shard {shard}: {before:?} and {after:?}"),
-                ));
-            }
+/// No two slices of a tensor may share bytes: otherwise a small file could stand for a tensor without end. Each range is
+/// given with its shard.
+pub(crate) fn check_apart<'a, S: Ord + Copy + Display>(
+    slices: impl Iterator<Item = (S, &'a Range<u64>)>,
+) -> Result<(), Fault> {
+    let mut slices: Vec<_> = slices.filter(|(_, range)| !range.is_empty()).collect();
+    slices.sort_by_key(|(shard, range)| (*shard, range.start, range.end));
+    for pair in slices.windows(2) {
+        if let [(shard, before), (next, after)] = pair
+            && shard == next
+            && after.start < before.end
+        {
+            return Err(Fault::corrupt(
+                "slice list",
+                format!("two slices share bytes of shard {shard}: {before:?} and {after:?}"),
+            ));
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::path::Path;
 use tensorbundle_wire::bundle::{ByteOrder, Entry, Header, SliceKeys, TensorSlice, sliced_tensor};
 use tensorbundle_wire::dtype::Layout;
-use tensorbundle_wire::table::{Block, Source, TRAILER_LEN, Table, builder, survey};
+use tensorbundle_wire::table::{Block, Source, Table, builder, survey};
 use tensorbundle_wire::varint::put_varint;
 use tensorbundle_wire::{Fault, limits, shown};
 
@@ -56,7 +56,6 @@ impl Bundle {
         };
         let file = open(&path)?;
         let survey = survey(&file).map_err(|error| error.in_file(&path))?;
-        let damaged = survey.searched || survey.faults.iter().any(|(fault, _)| matters(fault));
         let mut taken = Taken {
             path: &path,
             entries: BTreeMap::new(),
@@ -64,7 +63,7 @@ impl Bundle {
             room: limits::max_slices(Source::len(&file)),
             findings: Findings::default(),
             lost: HashSet::new(),
-            rewrite: damaged,
+            rewrite: survey.broken,
             incomplete: survey.incomplete,
         };
         for (fault, range) in survey.faults {
@@ -75,7 +74,9 @@ impl Bundle {
             let what = format!("{} bytes that belong to no block", gap.end - gap.start);
             taken.find(FindingKind::Unowned, Fault::corrupt("index", what).at(gap.start), gap);
         }
-        if !damaged && let Some(bundle) = Self::whole(prefix, options) {
+        if !survey.broken
+            && let Some(bundle) = Self::whole(prefix, options)
+        {
             let (findings, lost) = (taken.findings, HashSet::new());
             return Ok(Salvaged { bundle, findings, lost, incomplete: false });
         }
@@ -155,11 +156,6 @@ impl Bundle {
     }
 }
 
-/// Does it keep the file from being opened?
-fn matters(fault: &Fault) -> bool {
-    fault.part() != "metaindex block" && !fault.what().contains("padding")
-}
-
 /// A header as TensorFlow writes it.
 fn header_of(num_shards: u32, order: ByteOrder) -> Bytes {
     let mut header = vec![0x08];
@@ -197,8 +193,7 @@ impl Taken<'_> {
         let Some(known) = table.known(i) else {
             return;
         };
-        let handle = known.handle;
-        let range = handle.offset..handle.offset + handle.size + TRAILER_LEN;
+        let range = known.handle.range();
         let error = match table.load(i) {
             Ok(block) => return self.take_entries(&block, &range),
             Err(error) => error.in_file(self.path),
@@ -277,10 +272,10 @@ impl Taken<'_> {
             None => Fault::corrupt("bundle header", "it is lost"),
         };
         let (num_shards, order) = value.map_or((None, None), |value| Header::glean(value));
+        let says = if num_shards.is_some() { "it says" } else { "the files beside it suggest" };
         let num_shards = num_shards.unwrap_or_else(|| shards_there(prefix));
         let guess = if order.is_some() { "" } else { "; that they are little-endian is a guess" };
-        let what =
-            format!("taken for one of {num_shards} shards, as the files beside it suggest{guess}");
+        let what = format!("taken for one of {num_shards} shards, as {says}{guess}");
         let fault = fault.advise(what);
         self.rewrite = true;
         if !self.entries.is_empty() {

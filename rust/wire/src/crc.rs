@@ -59,16 +59,18 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 pub(crate) const ONE: u32 = 1 << 31;
 
 /// The product of two polynomials, modulo that of the checksum.
-pub(crate) fn multiply(a: u32, mut b: u32) -> u32 {
-    let mut product = 0;
-    for bit in (0..32).rev() {
+pub(crate) const fn multiply(a: u32, mut b: u32) -> u32 {
+    let (mut product, mut bit) = (0, 32);
+    while bit > 0 {
+        bit -= 1;
         product ^= b & (a >> bit & 1).wrapping_neg();
         b = times_x(b);
     }
     product
 }
 
-fn times_x(a: u32) -> u32 {
+/// One bit more: what a checksum's register does for a bit of its input, too.
+pub(crate) const fn times_x(a: u32) -> u32 {
     (a >> 1) ^ (POLYNOMIAL & (a & 1).wrapping_neg())
 }
 
@@ -83,18 +85,10 @@ pub(crate) fn over_x8(mut a: u32) -> u32 {
 
 /// x to the power 8 · 2^i.
 const POWERS: [u32; 64] = {
-    let mut powers = [1 << 23; 64]; // x^8
+    let mut powers = [ONE >> 8; 64];
     let mut i = 1;
     while i < 64 {
-        let (a, mut b, mut square, mut bit) = (powers[i - 1], powers[i - 1], 0, 31_i32);
-        while bit >= 0 {
-            if a >> bit & 1 == 1 {
-                square ^= b;
-            }
-            b = if b & 1 == 1 { b >> 1 ^ POLYNOMIAL } else { b >> 1 };
-            bit -= 1;
-        }
-        powers[i] = square;
+        powers[i] = multiply(powers[i - 1], powers[i - 1]);
         i += 1;
     }
     powers

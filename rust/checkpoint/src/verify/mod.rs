@@ -32,7 +32,7 @@ pub fn verify(
     data: bool,
     watch: &mut Watch<'_>,
 ) -> Result<Result<Verified, Stopped>> {
-    match files_of(located) {
+    match files_of(located)? {
         Files::Bundle(prefix) => of_bundle(prefix, options, data, watch),
         Files::V1(prefix, files) => of_v1(prefix, &files, options, watch),
     }
@@ -57,9 +57,12 @@ enum Files<'a> {
 }
 
 /// A V1 file may be called .index too.
-fn files_of(located: &Located) -> Files<'_> {
-    match located {
-        Located::V1(files) => Files::V1(&files.prefix, files.files().collect()),
+fn files_of(located: &Located) -> Result<Files<'_>> {
+    Ok(match located {
+        Located::V1(files) => {
+            files.check_count()?;
+            Files::V1(&files.prefix, files.files().collect())
+        }
         Located::Bundle(prefix) => {
             let index = index_path(prefix);
             match sniff_v1(&index) {
@@ -67,7 +70,7 @@ fn files_of(located: &Located) -> Files<'_> {
                 Sniffed::Other | Sniffed::Unreadable => Files::Bundle(prefix),
             }
         }
-    }
+    })
 }
 
 fn of_bundle(

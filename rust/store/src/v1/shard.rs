@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use tensorbundle_wire::bundle::{SliceKeys, TensorSlice};
-use tensorbundle_wire::table::{Block, TRAILER_LEN, Table, survey};
+use tensorbundle_wire::table::{Block, BlockHandle, Table, survey};
 use tensorbundle_wire::v1::{self, Contents, Record, SavedTensor};
 use tensorbundle_wire::{Fault, shown};
 
@@ -72,9 +72,7 @@ impl V1Shard {
 
     /// Which bytes of the file block `i` has, with its trailer.
     pub(super) fn range_of(&self, i: usize) -> Range<u64> {
-        self.table.handle(i).map_or(0..0, |handle| {
-            handle.offset..handle.offset.saturating_add(handle.size).saturating_add(TRAILER_LEN)
-        })
+        self.table.handle(i).map_or(0..0, BlockHandle::range)
     }
 
     /// Block `i`, read anew.

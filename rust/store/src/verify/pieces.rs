@@ -4,7 +4,7 @@ use super::Checked;
 use crate::bundle::Bundle;
 use crate::finding::{Finding, FindingKind};
 use crate::listing::{Listing, Row};
-use crate::partition::check_slice;
+use crate::partition::{check_apart, check_slice};
 use crate::shard::Shard;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -46,8 +46,8 @@ pub(super) enum Check {
     Strings(u64),
     /// Over so many variants.
     Variants(u64),
-    /// It cannot be checked: the shard ends before it does. What is there of it is its own all the same.
-    Cut,
+    /// It cannot be checked, as something is wrong with it already; but its bytes are its own.
+    Nothing,
 }
 
 impl Check {
@@ -91,23 +91,6 @@ pub(super) fn collect(bundle: &Bundle, listing: &Listing, checked: &mut Checked)
     collector.pieces
 }
 
-/// No two slices of a tensor may share bytes: it could not be read.
-fn apart(pieces: &[Piece]) -> Result<(), Fault> {
-    let mut own: Vec<_> = pieces.iter().filter(|piece| !piece.range.is_empty()).collect();
-    own.sort_by_key(|piece| (piece.shard, piece.range.start));
-    for pair in own.windows(2) {
-        if let [a, b] = pair
-            && a.shard == b.shard
-            && b.range.start < a.range.end
-        {
-            let (shard, a, b) = (a.shard, &a.range, &b.range);
-            let what = format!("two slices share bytes of shard {shard}: {a:?} and {b:?}");
-            return Err(Fault::corrupt("slice list", what));
-        }
-    }
-    Ok(())
-}
-
 impl<'a> Collector<'a> {
     fn tensor(&mut self, i: usize, row: Row<'_>) {
         let whole = match row.to_entry() {
@@ -127,7 +110,8 @@ impl<'a> Collector<'a> {
         let start = self.pieces.len();
         let placed = self.parts(i, row, &whole.shape);
         let own = self.pieces.get(start..).unwrap_or_default();
-        if let Err(fault) = placed.and_then(|()| apart(own)) {
+        let own = own.iter().map(|piece| (piece.shard, &piece.range));
+        if let Err(fault) = placed.and_then(|()| check_apart(own)) {
             self.lose(row, FindingKind::BadSlices, fault.into());
         }
     }
@@ -166,12 +150,15 @@ impl<'a> Collector<'a> {
         let Ok((shard, range)) = entry.place(self.bundle.header().num_shards) else {
             return;
         };
-        if let Ok(open) = self.open(shard)
-            && range.start < range.end.min(open.len())
+        // A shard that could not be opened is not tried again for this.
+        if !self.closed.contains_key(&shard)
+            && let Ok(open) = self.open(shard)
         {
-            let there = range.start..range.end.min(open.len());
-            let (crc, check) = (entry.crc, Check::Cut);
-            self.pieces.push(Piece { row: i, shard, range: there, crc, check });
+            let range = range.start..range.end.min(open.len());
+            if !range.is_empty() {
+                let (crc, check) = (entry.crc, Check::Nothing);
+                self.pieces.push(Piece { row: i, shard, range, crc, check });
+            }
         }
     }
 
@@ -202,14 +189,9 @@ impl<'a> Collector<'a> {
         };
         if let Err(error) = open.check(&range) {
             let error = error.for_tensor(row.name);
-            let there = range.start..range.end.min(open.len());
             let finding = Finding::new(FindingKind::ShortShard, error).in_shard(shard).at(range);
             self.checked.lose(row.name, finding);
-            if !there.is_empty() {
-                let crc = entry.crc;
-                self.pieces.push(Piece { row: i, shard, range: there, crc, check: Check::Cut });
-            }
-            return;
+            return self.claim(i, entry);
         }
         let count = entry.shape.elements();
         let check = match entry.dtype.layout() {

@@ -18,9 +18,8 @@
 //! all blocks, wherever they are and whatever lies between them. What fits by chance is no sound block.
 
 use super::{Block, BlockHandle, TRAILER_LEN};
-use crate::crc::{MaskedCrc, ONE, multiply, over_x8};
-use crate::varint::Cursor;
-use crate::{limits, with_capacity};
+use crate::crc::{MaskedCrc, ONE, multiply, over_x8, times_x};
+use crate::limits;
 use bytes::Bytes;
 use std::collections::HashMap;
 
@@ -132,7 +131,7 @@ const STEPS: [u32; 256] = {
     while byte < 256 {
         let (mut crc, mut bit) = (byte as u32, 0);
         while bit < 8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+            crc = times_x(crc);
             bit += 1;
         }
         steps[byte] = crc;
@@ -144,21 +143,6 @@ const STEPS: [u32; 256] = {
 fn step(register: u32, byte: u8) -> u32 {
     let [low, ..] = (register ^ u32::from(byte)).to_le_bytes();
     STEPS.get(usize::from(low)).copied().unwrap_or_default() ^ register >> 8
-}
-
-/// The handles in a block, if it is an index block: each of its values is one.
-pub(super) fn handles(block: &Block) -> Option<Vec<BlockHandle>> {
-    let mut handles = with_capacity(block.len(), "index block").ok()?;
-    let mut walk = block.iter();
-    while let Some((_, value)) = walk.next_entry() {
-        let mut cursor = Cursor::new(value);
-        let handle = BlockHandle::take(&mut cursor).ok()?;
-        if !cursor.is_empty() {
-            return None;
-        }
-        handles.push(handle);
-    }
-    (!handles.is_empty()).then_some(handles)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use crate::varint::{Cursor, Short};
 use crate::{Fault, Result};
+use std::ops::Range;
 
 /// One byte of compression type and four of masked checksum behind every block.
 pub const TRAILER_LEN: u64 = 5;
@@ -23,6 +24,11 @@ impl BlockHandle {
     /// Takes a handle.
     pub fn take(cursor: &mut Cursor<'_>) -> Result<Self, Short> {
         Ok(Self { offset: cursor.varint64()?, size: cursor.varint64()? })
+    }
+
+    /// The bytes of the block and its trailer, wherever they are said to lie.
+    pub fn range(self) -> Range<u64> {
+        self.offset..self.offset.saturating_add(self.size).saturating_add(TRAILER_LEN)
     }
 
     /// The first byte behind the block and its trailer, held against `limit`, where blocks must have ended.

@@ -3,9 +3,9 @@
 //! Where [`Table::open`](super::Table::open) stops at the first fault, a survey goes on: without a footer or an index
 //! block it looks for the blocks themselves; what of the file belongs to no block is said too.
 
-use super::find::handles;
 use super::reader::{explain, read_block};
-use super::{Block, BlockHandle, FOOTER_LEN, Footer, Known, Source, TRAILER_LEN, find_blocks};
+use super::{Block, BlockHandle, FOOTER_LEN, Footer, Known, Source, find_blocks};
+use crate::varint::Cursor;
 use crate::{Fault, limits};
 use std::ops::Range;
 
@@ -18,8 +18,8 @@ pub struct Survey {
     pub faults: Vec<(Fault, Range<u64>)>,
     /// Bytes of the file that belong to no block.
     pub unowned: Vec<Range<u64>>,
-    /// The blocks had to be looked for.
-    pub searched: bool,
+    /// The table cannot be opened as it is.
+    pub broken: bool,
     /// Not all blocks are known: entries may be missing without a trace.
     pub incomplete: bool,
 }
@@ -34,7 +34,7 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
         Ok(footer) => footer,
         Err(fault) => {
             let fault = explain(source, fault.at(blocks_end))?;
-            survey.faults.push((fault, blocks_end..len));
+            survey.fail(fault, blocks_end..len);
             survey.search(source, len, Vec::new())?;
             return Ok(survey);
         }
@@ -67,8 +67,9 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
             survey.own(owned, len);
         }
         Err(fault) => {
-            owned.push(fault.1.clone());
-            survey.faults.push(fault);
+            let (fault, range) = fault;
+            owned.push(range.clone());
+            survey.fail(fault, range);
             survey.search(source, blocks_end, owned)?;
         }
     }
@@ -76,6 +77,12 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
 }
 
 impl Survey {
+    /// Notes what keeps the table from being opened.
+    fn fail(&mut self, fault: Fault, range: Range<u64>) {
+        self.broken = true;
+        self.faults.push((fault, range));
+    }
+
     /// The metaindex block holds nothing, but has a checksum.
     fn metaindex<S: Source>(
         &mut self,
@@ -112,14 +119,14 @@ impl Survey {
             let Some(left) = room.checked_sub(separator.len()) else {
                 let fault =
                     Fault::unsupported(PART, "its keys are out of all proportion to its size");
-                self.faults.push((fault.at(place.start), place.clone()));
+                self.fail(fault.at(place.start), place.clone());
                 self.incomplete = true;
                 return;
             };
             room = left;
             let whose = format!("data block {number}");
             number += 1;
-            let handle = BlockHandle::take(&mut crate::varint::Cursor::new(value));
+            let handle = BlockHandle::take(&mut Cursor::new(value));
             let handle = handle
                 .map_err(|short| {
                     Fault::corrupt(PART, format!("bad block handle of {whose}: {short}"))
@@ -135,11 +142,11 @@ impl Survey {
                         "{whose} begins at byte {}, before the one before ends ({free})",
                         handle.offset
                     );
-                    self.faults.push((Fault::corrupt(PART, what).at(place.start), place.clone()));
+                    self.fail(Fault::corrupt(PART, what).at(place.start), place.clone());
                     self.incomplete = true;
                 }
                 Err(fault) => {
-                    self.faults.push((fault.at(place.start), place.clone()));
+                    self.fail(fault.at(place.start), place.clone());
                     self.incomplete = true;
                 }
             }
@@ -153,44 +160,35 @@ impl Survey {
         end: u64,
         mut owned: Vec<Range<u64>>,
     ) -> Result<(), S::Error> {
-        self.searched = true;
         self.incomplete = true;
         let file = source.read(0, usize::try_from(end).unwrap_or(usize::MAX))?;
         let (found, all) = find_blocks(&file);
         if !all {
             let what = "its blocks were not all looked for: too many places look like one";
-            self.faults.push((Fault::unsupported("table", what), 0..end));
+            self.fail(Fault::unsupported("table", what), 0..end);
         }
         let mut data: Vec<(BlockHandle, Block)> = Vec::new();
         let mut index = None;
         for handle in found {
-            let range = handle.offset..handle.offset + handle.size + TRAILER_LEN;
-            owned.push(range.clone());
+            owned.push(handle.range());
             let block = read_block(source, handle, "data block")?;
-            match handles(&block) {
-                // It speaks of what lies before it.
-                Some(all)
-                    if all.iter().all(|known| known.end_within(handle.offset, "", "").is_ok()) =>
-                {
-                    index = Some((block, range));
-                }
-                _ if block.is_empty() => {}
-                _ => data.push((handle, block)),
+            if is_index(&block, handle.offset) {
+                index = Some((block, handle.range()));
+            } else if !block.is_empty() {
+                data.push((handle, block));
             }
         }
         if let Some((block, range)) = index {
             // The index block itself is whole: it knows of the damaged ones, too.
-            self.searched = false;
             self.incomplete = false;
             self.take_handles(&block, &range, range.start);
-            owned.extend(self.blocks.iter().map(|known| range_of(known.handle)));
         } else {
             let mut last: Option<Box<[u8]>> = None;
             for (handle, block) in data {
                 let first = block.iter().next_entry().map(|(key, _)| key.to_vec());
                 if last.as_ref().is_some_and(|last| first.is_some_and(|first| *first <= **last)) {
                     let what = "a block that was found does not fit behind the one before: its keys are lower";
-                    let range = range_of(handle);
+                    let range = handle.range();
                     self.faults.push((Fault::corrupt("data block", what).at(range.start), range));
                     continue;
                 }
@@ -205,7 +203,7 @@ impl Survey {
 
     /// Notes what of the file no range covers.
     fn own(&mut self, mut owned: Vec<Range<u64>>, len: u64) {
-        owned.extend(self.blocks.iter().map(|known| range_of(known.handle)));
+        owned.extend(self.blocks.iter().map(|known| known.handle.range()));
         owned.sort_by_key(|range| range.start);
         let mut free = 0;
         for range in owned.into_iter().chain(std::iter::once(len..len)) {
@@ -217,8 +215,17 @@ impl Survey {
     }
 }
 
-fn range_of(handle: BlockHandle) -> Range<u64> {
-    handle.offset..handle.offset.saturating_add(handle.size).saturating_add(TRAILER_LEN)
+/// Is it an index block? Each of its values is a handle, of a block that lies before it.
+fn is_index(block: &Block, offset: u64) -> bool {
+    let mut walk = block.iter();
+    while let Some((_, value)) = walk.next_entry() {
+        let mut cursor = Cursor::new(value);
+        let handle = BlockHandle::take(&mut cursor);
+        if !handle.is_ok_and(|handle| handle.range().end <= offset) || !cursor.is_empty() {
+            return false;
+        }
+    }
+    !block.is_empty()
 }
 
 #[cfg(test)]
@@ -244,7 +251,7 @@ mod tests {
         let (file, blocks) = sample();
         let survey = survey(&Bytes::from(file)).unwrap();
         assert!(blocks > 5);
-        assert_eq!((texts(&survey), survey.unowned.len(), survey.searched), (vec![], 0, false));
+        assert_eq!((texts(&survey), survey.unowned.len(), survey.incomplete), (vec![], 0, false));
     }
 
     #[test]
@@ -253,17 +260,17 @@ mod tests {
         let len = file.len();
         // The index block is there still.
         let cut = survey(&Bytes::from(file[..len - 10].to_vec())).unwrap();
-        assert_eq!((cut.blocks.len(), cut.searched), (blocks, false));
+        assert_eq!((cut.blocks.len(), cut.incomplete), (blocks, false));
         assert!(texts(&cut)[0].contains("bad magic number"), "{:?}", texts(&cut));
         assert_eq!(cut.unowned, vec![(len - 48) as u64..(len - 10) as u64]);
         // It is not.
         let cut = survey(&Bytes::from(file[..len - 100].to_vec())).unwrap();
-        assert_eq!((cut.blocks.len(), cut.searched), (blocks, true));
+        assert_eq!((cut.blocks.len(), cut.incomplete), (blocks, true));
         // The last blocks are gone too.
         let cut = survey(&Bytes::from(file[..1100].to_vec())).unwrap();
-        assert_eq!((cut.blocks.len(), cut.searched), (2, true));
+        assert_eq!((cut.blocks.len(), cut.incomplete), (2, true));
         let cut = survey(&Bytes::from(file[..20].to_vec())).unwrap();
-        assert_eq!((cut.blocks.len(), cut.searched), (0, true));
+        assert_eq!((cut.blocks.len(), cut.incomplete), (0, true));
         assert_eq!(survey(&Bytes::new()).unwrap().blocks, []);
     }
 
@@ -273,7 +280,7 @@ mod tests {
         let len = file.len();
         file[len - 60] ^= 1;
         let found = survey(&Bytes::from(file)).unwrap();
-        assert_eq!((found.blocks.len(), found.searched), (blocks, true));
+        assert_eq!((found.blocks.len(), found.incomplete), (blocks, true));
         assert!(texts(&found)[0].starts_with("index block at byte"), "{:?}", texts(&found));
     }
 
