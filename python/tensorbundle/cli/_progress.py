@@ -42,7 +42,8 @@ class Progress:
         self._next = now + EVERY
         self._drawn = True
         # One column less than there are: a line that fills the last may wrap, and would stay.
-        line = describe(self.title, done, total, now - self._start, width=_columns() - 1)
+        columns = _text.columns(sys.stderr)
+        line = describe(self.title, done, total, now - self._start, width=columns - 1)
         self._write(CLEAR + line)
 
     def _write(self, text: str) -> None:
@@ -51,17 +52,6 @@ class Progress:
             sys.stderr.flush()
         except OSError:  # the terminal is gone; the work is not
             self._on = self._drawn = False
-
-
-def _columns() -> int:
-    """Columns of the terminal that reads stderr."""
-    wanted = os.environ.get("COLUMNS", "")
-    if wanted.isdigit() and int(wanted):
-        return int(wanted)
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except OSError:
-        return 80
 
 
 def describe(title: str, done: int, total: int, seconds: float, *, width: int = 200) -> str:

@@ -9,6 +9,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TextIO
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # pyright: ignore[reportPrivateUsage]
 
@@ -122,13 +123,16 @@ def some(words: Sequence[str], shown: int = SHOWN) -> str:
 
 def terminal_width() -> int | None:
     """Columns of the terminal that reads standard output, None if none does."""
-    if not sys.stdout.isatty():
-        return None
+    return columns(sys.stdout) if sys.stdout.isatty() else None
+
+
+def columns(stream: TextIO) -> int:
+    """Columns of the terminal that reads a stream."""
     wanted = os.environ.get("COLUMNS", "")
     if wanted.isdigit() and int(wanted):
         return int(wanted)
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+        return os.get_terminal_size(stream.fileno()).columns or 80
     except OSError:
         return 80
 
