@@ -68,9 +68,9 @@ pub(crate) fn run(
         }
         let told = Python::attach(|py| {
             py.check_signals()?;
-            progress
-                .as_ref()
-                .map_or(Ok(()), |progress| progress.call1(py, (done, total)).map(|_| ()))
+            // Of how many is not always known yet.
+            let progress = progress.as_ref().filter(|_| total > 0);
+            progress.map_or(Ok(()), |progress| progress.call1(py, (done, total)).map(|_| ()))
         });
         raised = told.err();
         raised.is_none()

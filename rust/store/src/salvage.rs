@@ -8,6 +8,7 @@ use crate::bundle::{Bundle, DataFile, Options, data_files, index_path};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::index::Index;
 use crate::read::ReadOptions;
+use crate::scan::{Stopped, Watch};
 use crate::source::File;
 use crate::{Error, Result};
 use bytes::Bytes;
@@ -48,19 +49,28 @@ struct Taken<'a> {
 }
 
 impl Bundle {
-    /// Opens what is left of a bundle. Fails only where there is no index to be read.
-    pub fn salvage(prefix: &Path, options: Options) -> Result<Salvaged> {
+    /// Opens what is left of a bundle. Fails only where there is no index to be read, or `watch` stopped it: the inner
+    /// error.
+    pub fn salvage(
+        prefix: &Path,
+        options: Options,
+        watch: &mut Watch<'_>,
+    ) -> Result<Result<Salvaged, Stopped>> {
         let path = index_path(prefix);
         let open = |path: &Path| {
             File::open(path).map_err(|error| Error::io(path, error, "the index of the checkpoint"))
         };
         let file = open(&path)?;
-        let survey = survey(&file).map_err(|error| error.in_file(&path))?;
+        let len = Source::len(&file);
+        let survey = survey(&file, &mut |at| watch(at as u64, len));
+        let Some(survey) = survey.map_err(|error| error.in_file(&path))? else {
+            return Ok(Err(Stopped));
+        };
         let mut taken = Taken {
             path: &path,
             entries: BTreeMap::new(),
             entry: Entry::default(),
-            room: limits::max_slices(Source::len(&file)),
+            room: limits::max_slices(len),
             findings: Findings::default(),
             lost: HashSet::new(),
             rewrite: survey.broken,
@@ -78,7 +88,7 @@ impl Bundle {
             && let Some(bundle) = Self::whole(prefix, options)
         {
             let (findings, lost) = (taken.findings, HashSet::new());
-            return Ok(Salvaged { bundle, findings, lost, incomplete: false });
+            return Ok(Ok(Salvaged { bundle, findings, lost, incomplete: false }));
         }
         let table = Table::of_blocks(file, survey.blocks);
         for i in 0..table.block_count() {
@@ -90,7 +100,7 @@ impl Bundle {
         lost.retain(|name| !entries.contains_key(name)); // the other of two may be sound
         if !rewrite {
             let bundle = Self::of_index(prefix, options, Index::File(open(&path)?))?;
-            return Ok(Salvaged { bundle, findings, lost, incomplete });
+            return Ok(Ok(Salvaged { bundle, findings, lost, incomplete }));
         }
         let make = |entries: &BTreeMap<Vec<u8>, Bytes>| {
             let index = rewritten(&path, &Vec::from_iter(entries));
@@ -104,7 +114,7 @@ impl Bundle {
                 bundle = big;
             }
         }
-        Ok(Salvaged { bundle, findings, lost, incomplete })
+        Ok(Ok(Salvaged { bundle, findings, lost, incomplete }))
     }
 
     /// Do string tensors, whose lengths have a checksum of their own, speak for the byte order that was guessed?

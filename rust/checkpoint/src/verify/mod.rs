@@ -79,7 +79,10 @@ fn of_bundle(
     data: bool,
     watch: &mut Watch<'_>,
 ) -> Result<Result<Verified, Stopped>> {
-    let salvaged = Bundle::salvage(prefix, options)?;
+    let salvaged = match Bundle::salvage(prefix, options, watch)? {
+        Ok(salvaged) => salvaged,
+        Err(stopped) => return Ok(Err(stopped)),
+    };
     let mut checked = match salvaged.bundle.verify(data, watch)? {
         Ok(checked) => checked,
         Err(stopped) => return Ok(Err(stopped)),
@@ -102,7 +105,10 @@ fn of_v1(
     options: Options,
     watch: &mut Watch<'_>,
 ) -> Result<Result<Verified, Stopped>> {
-    let (v1, findings) = V1::salvage(prefix, files, options)?;
+    let (v1, findings) = match V1::salvage(prefix, files, options, watch)? {
+        Ok(salvaged) => salvaged,
+        Err(stopped) => return Ok(Err(stopped)),
+    };
     let checked = match v1.verify(watch) {
         Ok(checked) => checked,
         Err(stopped) => return Ok(Err(stopped)),

@@ -7,7 +7,7 @@ use tensorbundle_wire::table::{Block, TRAILER_LEN, Table, find_blocks, survey as
 pub fn survey(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
     let len = data.len() as u64;
-    let Ok(survey) = survey_of(&bytes) else {
+    let Ok(Some(survey)) = survey_of(&bytes, &mut |_| true) else {
         return;
     };
     for (_, range) in &survey.faults {
@@ -21,7 +21,8 @@ pub fn survey(data: &[u8]) {
         );
         end = range.end;
     }
-    for handle in find_blocks(&bytes).0 {
+    let (found, _) = find_blocks(&bytes, &mut |_| true).unwrap_or_default();
+    for handle in found {
         let at = handle.offset as usize;
         let stored = bytes.slice(at..at + (handle.size + TRAILER_LEN) as usize);
         assert!(Block::open(&stored, "data block").is_ok(), "what is found is whole");

@@ -1,13 +1,14 @@
 //! One file of a V1 checkpoint: a table whose blocks hold the values too.
 
 use crate::finding::{Finding, FindingKind};
+use crate::scan::{Stopped, Watch};
 use crate::source::File;
 use crate::{Error, Result};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use tensorbundle_wire::bundle::{SliceKeys, TensorSlice};
-use tensorbundle_wire::table::{Block, BlockHandle, Table, survey};
+use tensorbundle_wire::table::{Block, BlockHandle, Source, Table, survey};
 use tensorbundle_wire::v1::{self, Contents, Record, SavedTensor};
 use tensorbundle_wire::{Fault, shown};
 
@@ -40,9 +41,14 @@ impl V1Shard {
     pub(super) fn salvage(
         path: &Path,
         tell: &mut impl FnMut(Finding),
-    ) -> Result<(Self, Vec<SavedTensor>)> {
+        watch: &mut Watch<'_>,
+    ) -> Result<Result<(Self, Vec<SavedTensor>), Stopped>> {
         let file = File::open(path).map_err(|error| Error::io(path, error, "a V1 checkpoint"))?;
-        let survey = survey(&file).map_err(|error| error.in_file(path))?;
+        let len = Source::len(&file);
+        let survey = survey(&file, &mut |at| watch(at as u64, len));
+        let Some(survey) = survey.map_err(|error| error.in_file(path))? else {
+            return Ok(Err(Stopped));
+        };
         for (fault, range) in survey.faults {
             tell(Finding::new(FindingKind::DamagedIndex, Error::fault(path, fault)).at(range));
         }
@@ -63,7 +69,7 @@ impl V1Shard {
                 Vec::new()
             }
         };
-        Ok((shard, tensors))
+        Ok(Ok((shard, tensors)))
     }
 
     pub(super) fn block_count(&self) -> usize {

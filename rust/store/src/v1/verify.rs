@@ -32,14 +32,21 @@ type Places<'a> = HashMap<(&'a [u8], &'a TensorSlice, usize), (usize, usize)>;
 
 impl V1 {
     /// Opens what is left of a V1 checkpoint: the files that are there, the tensors that they list.
-    pub fn salvage(prefix: &Path, files: &[PathBuf], options: Options) -> Result<(Self, Findings)> {
+    /// The inner error is that `watch` stopped it.
+    pub fn salvage(
+        prefix: &Path,
+        files: &[PathBuf],
+        options: Options,
+        watch: &mut Watch<'_>,
+    ) -> Result<Result<(Self, Findings), Stopped>> {
         let (mut shards, mut listed) = (Vec::new(), Vec::new());
         let mut findings = Findings::default();
         for (i, file) in files.iter().enumerate() {
             let number = u32::try_from(i).unwrap_or(u32::MAX);
             let tell = |finding: Finding| finding.in_shard(number);
-            match V1Shard::salvage(file, &mut |finding| findings.push(tell(finding))) {
-                Ok((mut shard, tensors)) => {
+            match V1Shard::salvage(file, &mut |finding| findings.push(tell(finding)), watch) {
+                Ok(Err(stopped)) => return Ok(Err(stopped)),
+                Ok(Ok((mut shard, tensors))) => {
                     shard.number = number;
                     shards.push(shard);
                     listed.push(tensors);
@@ -50,7 +57,7 @@ impl V1 {
         }
         let tensors = merge_sound(&shards, listed, &mut findings);
         let prefix = prefix.to_owned();
-        Ok((Self { prefix, options, shards, tensors, listing: OnceBox::new() }, findings))
+        Ok(Ok((Self { prefix, options, shards, tensors, listing: OnceBox::new() }, findings)))
     }
 
     /// The checkpoint without some of its tensors.

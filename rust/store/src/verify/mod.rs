@@ -53,7 +53,9 @@ impl Bundle {
     pub fn verify(&self, data: bool, watch: &mut Watch<'_>) -> Result<Result<Checked, Stopped>> {
         let listing = self.listing()?;
         let mut checked = Checked { tensors: listing.len(), ..Checked::default() };
-        let pieces = pieces::collect(self, listing, &mut checked);
+        let Some(pieces) = pieces::collect(self, listing, &mut checked, watch) else {
+            return Ok(Err(Stopped));
+        };
         layout::check(self, listing, &pieces, &mut checked);
         if data && let Err(stopped) = sums::check(self, listing, &pieces, &mut checked, watch) {
             return Ok(Err(stopped));

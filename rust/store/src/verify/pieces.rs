@@ -5,6 +5,7 @@ use crate::bundle::Bundle;
 use crate::finding::{Finding, FindingKind};
 use crate::listing::{Listing, Row};
 use crate::partition::{check_apart, check_slice};
+use crate::scan::Watch;
 use crate::shard::Shard;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -74,8 +75,16 @@ struct Collector<'a> {
     closed: HashMap<u32, Closed>,
 }
 
-/// All pieces that lie where they can be read; what is wrong with the others is noted.
-pub(super) fn collect(bundle: &Bundle, listing: &Listing, checked: &mut Checked) -> Vec<Piece> {
+/// After so many tensors the watcher is asked.
+const EVERY: usize = 4096;
+
+/// All pieces that lie where they can be read; what is wrong with the others is noted. Nothing if `watch` says to stop.
+pub(super) fn collect(
+    bundle: &Bundle,
+    listing: &Listing,
+    checked: &mut Checked,
+    watch: &mut Watch<'_>,
+) -> Option<Vec<Piece>> {
     let mut collector = Collector {
         bundle,
         checked,
@@ -83,12 +92,16 @@ pub(super) fn collect(bundle: &Bundle, listing: &Listing, checked: &mut Checked)
         closed: HashMap::new(),
     };
     for i in 0..listing.len() {
+        // How many bytes there are to check is not known yet.
+        if i % EVERY == 0 && !watch(0, 0) {
+            return None;
+        }
         if let Some(row) = listing.row(i) {
             collector.tensor(i, row);
         }
     }
     collector.tell_closed();
-    collector.pieces
+    Some(collector.pieces)
 }
 
 impl<'a> Collector<'a> {

@@ -29,13 +29,24 @@ const FULL: u32 = !0;
 /// How often a file's bytes are checked again, for places that fit by chance or by intent.
 const TRIES: usize = 16;
 
+/// After so many bytes the watcher is asked.
+const EVERY: usize = 1 << 20;
+
 /// The table's blocks, in the order of their places: data blocks, and if they are there the two others. `false` if there
 /// are more places where one could begin or end than are looked at: then only blocks behind others are found from there on.
-pub fn find_blocks(file: &Bytes) -> (Vec<BlockHandle>, bool) {
-    find_among(file, limits::MAX_BLOCK_STARTS)
+/// Nothing if `watch`, which hears how many bytes were looked at, says to stop.
+pub fn find_blocks(
+    file: &Bytes,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> Option<(Vec<BlockHandle>, bool)> {
+    find_among(file, limits::MAX_BLOCK_STARTS, watch)
 }
 
-fn find_among(file: &Bytes, mut room: usize) -> (Vec<BlockHandle>, bool) {
+fn find_among(
+    file: &Bytes,
+    mut room: usize,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> Option<(Vec<BlockHandle>, bool)> {
     let mut found: Vec<BlockHandle> = Vec::new();
     let mut begins = Begins::default();
     let mut tries = file.len().saturating_mul(TRIES);
@@ -43,6 +54,9 @@ fn find_among(file: &Bytes, mut room: usize) -> (Vec<BlockHandle>, bool) {
     let mut next = 0;
     let mut all = true;
     for at in 0..file.len() {
+        if at % EVERY == 0 && !watch(at) {
+            return None;
+        }
         let guess = at != next && may_begin(file, at);
         all &= !guess || room > 0;
         if at == next || guess && room > 0 {
@@ -75,7 +89,7 @@ fn find_among(file: &Bytes, mut room: usize) -> (Vec<BlockHandle>, bool) {
         register = step(register, byte);
         inverse = over_x8(inverse);
     }
-    (found, all)
+    Some((found, all))
 }
 
 /// Places where a block could begin, by their left sides. Few share one, so each knows the next that does.
@@ -173,7 +187,7 @@ mod tests {
             let file = sample(500, Options { block_size: 1000, snappy, ..Options::default() });
             let want = data_blocks(&file);
             assert!(want.len() > 10);
-            let (found, all_of_them) = find_blocks(&file.clone().into());
+            let (found, all_of_them) = find_blocks(&file.clone().into(), &mut |_| true).unwrap();
             assert!(all_of_them);
             assert_eq!(found[..want.len()], want);
             assert_eq!(found.len(), want.len() + 2, "the metaindex and the index block");
@@ -184,7 +198,7 @@ mod tests {
     fn a_table_within_a_table() {
         let inner = sample(50, Options { block_size: 300, ..Options::default() });
         let file = table(&[(b"a".to_vec(), inner), (b"b".to_vec(), vec![1])], Options::default());
-        let (found, all_of_them) = find_blocks(&file.clone().into());
+        let (found, all_of_them) = find_blocks(&file.clone().into(), &mut |_| true).unwrap();
         assert!(all_of_them);
         assert_eq!(found[0], data_blocks(&file)[0]);
         assert_eq!(found.len(), 3);
@@ -192,11 +206,19 @@ mod tests {
 
     #[test]
     fn zeros_are_no_blocks() {
-        assert_eq!(find_blocks(&vec![0; 1 << 20].into()), (vec![], true));
-        assert_eq!(find_blocks(&Bytes::new()), (vec![], true));
+        assert_eq!(find_blocks(&vec![0; 1 << 20].into(), &mut |_| true), Some((vec![], true)));
+        assert_eq!(find_blocks(&Bytes::new(), &mut |_| true), Some((vec![], true)));
         // Any byte could begin a block behind these.
-        assert_eq!(find_among(&vec![1; 105].into(), 100), (vec![], true));
-        assert_eq!(find_among(&vec![1; 106].into(), 100), (vec![], false));
+        assert_eq!(find_among(&vec![1; 105].into(), 100, &mut |_| true), Some((vec![], true)));
+        assert_eq!(find_among(&vec![1; 106].into(), 100, &mut |_| true), Some((vec![], false)));
+        // It can be stopped.
+        let mut told = Vec::new();
+        let stop = |at| {
+            told.push(at);
+            told.len() < 3
+        };
+        assert_eq!(find_among(&vec![0; 4 << 20].into(), 100, &mut { stop }), None);
+        assert_eq!(told, [0, 1 << 20, 2 << 20]);
     }
 
     proptest! {
@@ -218,7 +240,7 @@ mod tests {
                 let end_of = block.offset + block.size + TRAILER_LEN;
                 end_of <= end as u64 && !hit.iter().any(|&at| (block.offset..end_of).contains(&at))
             };
-            let (found, all_of_them) = find_blocks(&file.clone().into());
+            let (found, all_of_them) = find_blocks(&file.clone().into(), &mut |_| true).unwrap();
             assert!(all_of_them);
             for (i, block) in all.iter().enumerate().filter(|(_, block)| whole(block)) {
                 // A compressed block is looked for behind what ends like a block.

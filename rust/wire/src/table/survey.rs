@@ -24,8 +24,12 @@ pub struct Survey {
     pub incomplete: bool,
 }
 
-/// Looks at footer, index block and metaindex block of a table; at its data blocks only if it must.
-pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
+/// Looks at footer, index block and metaindex block of a table; at its data blocks only if it must. Nothing if `watch`
+/// stopped the search for them.
+pub fn survey<S: Source>(
+    source: &S,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> Result<Option<Survey>, S::Error> {
     let mut survey = Survey::default();
     let len = source.len();
     let blocks_end = len.saturating_sub(FOOTER_LEN);
@@ -35,8 +39,8 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
         Err(fault) => {
             let fault = explain(source, fault.at(blocks_end))?;
             survey.fail(fault, blocks_end..len);
-            survey.search(source, len, Vec::new())?;
-            return Ok(survey);
+            let all = survey.search(source, len, Vec::new(), watch)?;
+            return Ok(all.then_some(survey));
         }
     };
     let stray = footer.stray_bytes(&tail);
@@ -70,10 +74,12 @@ pub fn survey<S: Source>(source: &S) -> Result<Survey, S::Error> {
             let (fault, range) = fault;
             owned.push(range.clone());
             survey.fail(fault, range);
-            survey.search(source, blocks_end, owned)?;
+            if !survey.search(source, blocks_end, owned, watch)? {
+                return Ok(None);
+            }
         }
     }
-    Ok(survey)
+    Ok(Some(survey))
 }
 
 impl Survey {
@@ -153,16 +159,19 @@ impl Survey {
         }
     }
 
-    /// Looks for the blocks in the first `end` bytes, of which `owned` are known.
+    /// Looks for the blocks in the first `end` bytes, of which `owned` are known. `false`: it was stopped.
     fn search<S: Source>(
         &mut self,
         source: &S,
         end: u64,
         mut owned: Vec<Range<u64>>,
-    ) -> Result<(), S::Error> {
+        watch: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<bool, S::Error> {
         self.incomplete = true;
         let file = source.read(0, usize::try_from(end).unwrap_or(usize::MAX))?;
-        let (found, all) = find_blocks(&file);
+        let Some((found, all)) = find_blocks(&file, watch) else {
+            return Ok(false);
+        };
         if !all {
             let what = "its blocks were not all looked for: too many places look like one";
             self.fail(Fault::unsupported("table", what), 0..end);
@@ -198,7 +207,7 @@ impl Survey {
             }
         }
         self.own(owned, source.len());
-        Ok(())
+        Ok(true)
     }
 
     /// Notes what of the file no range covers.
@@ -234,11 +243,15 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
+    fn of(file: &Bytes) -> Survey {
+        survey(file, &mut |_| true).unwrap().unwrap()
+    }
+
     fn sample() -> (Vec<u8>, usize) {
         let entries: Vec<_> =
             (0..200).map(|i| (format!("k{i:03}").into_bytes(), vec![7; 20])).collect();
         let file = table(&entries, Options { block_size: 500, ..Options::default() });
-        let blocks = survey(&Bytes::from(file.clone())).unwrap().blocks.len();
+        let blocks = of(&Bytes::from(file.clone())).blocks.len();
         (file, blocks)
     }
 
@@ -249,7 +262,7 @@ mod tests {
     #[test]
     fn nothing_wrong() {
         let (file, blocks) = sample();
-        let survey = survey(&Bytes::from(file)).unwrap();
+        let survey = of(&Bytes::from(file));
         assert!(blocks > 5);
         assert_eq!((texts(&survey), survey.unowned.len(), survey.incomplete), (vec![], 0, false));
     }
@@ -259,19 +272,19 @@ mod tests {
         let (file, blocks) = sample();
         let len = file.len();
         // The index block is there still.
-        let cut = survey(&Bytes::from(file[..len - 10].to_vec())).unwrap();
+        let cut = of(&Bytes::from(file[..len - 10].to_vec()));
         assert_eq!((cut.blocks.len(), cut.incomplete), (blocks, false));
         assert!(texts(&cut)[0].contains("bad magic number"), "{:?}", texts(&cut));
         assert_eq!(cut.unowned, vec![(len - 48) as u64..(len - 10) as u64]);
         // It is not.
-        let cut = survey(&Bytes::from(file[..len - 100].to_vec())).unwrap();
+        let cut = of(&Bytes::from(file[..len - 100].to_vec()));
         assert_eq!((cut.blocks.len(), cut.incomplete), (blocks, true));
         // The last blocks are gone too.
-        let cut = survey(&Bytes::from(file[..1100].to_vec())).unwrap();
+        let cut = of(&Bytes::from(file[..1100].to_vec()));
         assert_eq!((cut.blocks.len(), cut.incomplete), (2, true));
-        let cut = survey(&Bytes::from(file[..20].to_vec())).unwrap();
+        let cut = of(&Bytes::from(file[..20].to_vec()));
         assert_eq!((cut.blocks.len(), cut.incomplete), (0, true));
-        assert_eq!(survey(&Bytes::new()).unwrap().blocks, []);
+        assert_eq!(of(&Bytes::new()).blocks, []);
     }
 
     #[test]
@@ -279,7 +292,7 @@ mod tests {
         let (mut file, blocks) = sample();
         let len = file.len();
         file[len - 60] ^= 1;
-        let found = survey(&Bytes::from(file)).unwrap();
+        let found = of(&Bytes::from(file));
         assert_eq!((found.blocks.len(), found.incomplete), (blocks, true));
         assert!(texts(&found)[0].starts_with("index block at byte"), "{:?}", texts(&found));
     }
@@ -300,7 +313,7 @@ mod tests {
         file[len - 20] = 9;
         let at = metaindex.offset as usize;
         file[at] ^= 1;
-        let found = survey(&Bytes::from(file)).unwrap();
+        let found = of(&Bytes::from(file));
         assert_eq!(found.unowned, vec![18..21]);
         let texts = texts(&found);
         assert!(
