@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._meta_graph import MetaGraph
-    from ._native import TensorInfo
+    from ._native import ArrowTable, TensorInfo
     from ._object_graph import ObjectGraph
     from ._salvaged import Lost
     from ._variables import Joined, Variables
@@ -311,6 +311,37 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             UnsupportedError: a type that NumPy has no dtype for.
         """
         return self._open.dtypes()
+
+    # Columns.
+
+    def to_arrow(self, *, graph: bool = True) -> ArrowTable:
+        """What the index says of every tensor, as columns in Arrow's format. No data is touched.
+
+        In stored order: ``name``, ``dtype`` (TensorFlow's name), ``shape`` (list), ``elements``,
+        ``bytes`` (stored; of a partitioned tensor, all slices), ``shard``, ``offset``, ``crc32c``
+        (masked, as stored; these three are null for a partitioned tensor, the last two also in
+        V1), ``aligned`` (whether it lies in its shard where its elements are aligned), ``slices``
+        (0 if it is not partitioned), ``kind`` (weight, slot, average, step, other), ``variable``
+        (its name; null if the tensor is no variable's) and ``scope`` (what stands before the last
+        ``/`` of that).
+
+        DuckDB, Polars, pandas and PyArrow read the result, and the checkpoint itself, as they are.
+
+        Args:
+            graph: ask the graph beside it, or its objects, what each tensor is for. Without, names
+                tell.
+
+        Raises:
+            CorruptionError: a block of the index, or an entry, is not right.
+            OSError, CorruptionError, UnsupportedError: the graph cannot be read.
+        """
+        meta = self.meta_graph if graph else None
+        reader = meta and meta._reader  # pyright: ignore[reportPrivateUsage]
+        return self._open.to_arrow(reader, graph)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """:meth:`to_arrow` as an ArrowArrayStream, for whoever takes the PyCapsule protocol."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     # Its soundness.
 

@@ -8,6 +8,7 @@
 //! v1_files     the files of a V1 checkpoint
 //! meta_file    the file with a checkpoint's graph
 //! fingerprint  what `fingerprint.pb` says, and whether it is of this checkpoint
+//! arrow        columns of facts, in Arrow's format
 //! near         names that are close to one that is not there
 //! verify       everything that is wrong with a checkpoint, and what can be saved of it
 //! object_graph the objects of a checkpoint of TensorFlow 2, by path
@@ -15,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrow;
 mod directory;
 mod fingerprint;
 mod locate;
@@ -26,6 +28,7 @@ mod v1_files;
 mod variables;
 mod verify;
 
+pub use arrow::{Roles, Table, nodes_table, tensors_table, text};
 pub use directory::checkpoints_in;
 pub use fingerprint::{index_fingerprint, read_fingerprint};
 pub use locate::{Located, is_checkpoint, locate, named_in};

@@ -1,5 +1,6 @@
 //! `tensorbundle._native`: thin classes over the Rust core. What users see is `python/tensorbundle`.
 
+mod arrow;
 mod buffer;
 mod directory;
 mod dtypes;
@@ -17,6 +18,8 @@ mod verify;
 /// The native half of tensorbundle.
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::arrow::ArrowTable;
     #[pymodule_export]
     use super::buffer::TensorBuffer;
     #[pymodule_export]

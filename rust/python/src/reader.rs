@@ -1,6 +1,8 @@
 //! An open checkpoint, below the `Checkpoint` that users see.
 
+use crate::arrow::{self, ArrowTable};
 use crate::buffer::TensorBuffer;
+use crate::graph::MetaGraphReader;
 use crate::info::{self, Shared, TensorInfo};
 use crate::names::{self, Name};
 use crate::objects::{ObjectGraphReader, Objects};
@@ -78,6 +80,10 @@ impl Reader {
         Ok(self.listing(py)?.clone())
     }
 
+    pub(crate) fn core_format(&self) -> Format {
+        self.tensors.format()
+    }
+
     /// Its objects; `None` if it is a checkpoint of names.
     pub(crate) fn load_objects(&self, py: Python<'_>) -> Result<Option<&Arc<Objects>>, Error> {
         let open = || py.detach(|| Objects::open(&self.tensors));
@@ -146,6 +152,16 @@ impl Reader {
     ) -> PyResult<RawReport<'py>> {
         let options = Options { verify: false, ..self.tensors.options() };
         report(py, &run(py, &self.located, options, true, progress)?)
+    }
+
+    /// All tensors as columns; `graph` says what they are for, or else, if they are asked, its objects.
+    fn to_arrow(
+        &self,
+        py: Python<'_>,
+        graph: Option<&MetaGraphReader>,
+        objects: bool,
+    ) -> PyResult<ArrowTable> {
+        arrow::tensors(py, self, graph, objects)
     }
 
     #[getter]

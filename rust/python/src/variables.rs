@@ -33,24 +33,7 @@ pub(crate) fn join<'py>(
     checkpoint: Option<&Reader>,
     graph: Option<&MetaGraphReader>,
 ) -> PyResult<Joined<'py>> {
-    let listing = checkpoint.map(|reader| reader.shared_listing(py)).transpose()?;
-    let meta = graph.map(|graph| &graph.shared.meta);
-    let objects = match checkpoint.map(|reader| reader.load_objects(py)) {
-        None => None,
-        Some(Ok(objects)) => objects.map(|objects| Ok(&objects.graph)),
-        // Without a graph, names tell nearly as much; with one, what is no graph of objects is one more finding.
-        Some(Err(error)) if meta.is_none() || is_no_graph(&error) => Some(Err(error.to_string())),
-        Some(Err(error)) => return Err(errors::to_python(py, error)),
-    };
-    let joined = py.detach(|| core::join(meta, listing.as_deref(), objects));
-    let joined = joined.map_err(|fault| {
-        let path = graph.and_then(|graph| graph.shared.path.as_deref());
-        let error = match path {
-            Some(path) => Error::fault(path, fault),
-            None => Error::from(fault),
-        };
-        errors::to_python(py, error)
-    })?;
+    let joined = joined(py, checkpoint, graph)?;
     let findings = joined.findings.iter().map(|finding| {
         let name = |name: &Bytes| Name(name).into_pyobject(py);
         Ok((
@@ -65,6 +48,32 @@ pub(crate) fn join<'py>(
     let rows = 0..join.variables.len();
     let rows = PyList::new(py, rows.map(|i| VariableRow { join: join.clone(), i, part: None }))?;
     Ok((rows, findings))
+}
+
+/// The join itself.
+pub(crate) fn joined(
+    py: Python<'_>,
+    checkpoint: Option<&Reader>,
+    graph: Option<&MetaGraphReader>,
+) -> PyResult<Join> {
+    let listing = checkpoint.map(|reader| reader.shared_listing(py)).transpose()?;
+    let meta = graph.map(|graph| &graph.shared.meta);
+    let objects = match checkpoint.map(|reader| reader.load_objects(py)) {
+        None => None,
+        Some(Ok(objects)) => objects.map(|objects| Ok(&objects.graph)),
+        // Without a graph, names tell nearly as much; with one, what is no graph of objects is one more finding.
+        Some(Err(error)) if meta.is_none() || is_no_graph(&error) => Some(Err(error.to_string())),
+        Some(Err(error)) => return Err(errors::to_python(py, error)),
+    };
+    let joined = py.detach(|| core::join(meta, listing.as_deref(), objects));
+    joined.map_err(|fault| {
+        let path = graph.and_then(|graph| graph.shared.path.as_deref());
+        let error = match path {
+            Some(path) => Error::fault(path, fault),
+            None => Error::from(fault),
+        };
+        errors::to_python(py, error)
+    })
 }
 
 fn is_no_graph(error: &Error) -> bool {

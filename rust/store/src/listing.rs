@@ -87,7 +87,7 @@ impl Listing {
     }
 
     /// Appends a tensor, whose name comes behind all others, and its slices, if it is partitioned.
-    pub(crate) fn append(&mut self, name: &[u8], entry: &Entry, parts: Vec<Part>) {
+    pub fn append(&mut self, name: &[u8], entry: &Entry, parts: Vec<Part>) {
         if !parts.is_empty() {
             self.parts.insert(self.len(), parts);
         }

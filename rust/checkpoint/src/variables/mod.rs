@@ -1,6 +1,7 @@
 //! The join: a graph's variables and a checkpoint's tensors, each of which may be missing.
 //!
 //! ```text
+//! by_name  kinds without a graph or objects, of many tensors at once
 //! naming   what a name alone tells
 //! keys     which tensor a variable is restored from
 //! objects  what the objects of a SavedModel say
@@ -9,6 +10,7 @@
 //! fit      what does not fit
 //! ```
 
+mod by_name;
 mod fit;
 mod keys;
 mod naming;
@@ -16,6 +18,7 @@ mod objects;
 mod owners;
 mod tracked;
 
+pub(crate) use by_name::kinds_by_name;
 pub use fit::{Finding, Misfit};
 pub use naming::Kind;
 

@@ -175,6 +175,11 @@ pub(crate) fn kind_of(name: &[u8]) -> Kind {
     let plain = without_number(base);
     let of_optimizer = scope.is_some_and(|scope| {
         scope.split(|&byte| byte == b'/').any(|part| {
+            // Most parts are told by their first letter.
+            let first = part.first().copied().unwrap_or_default();
+            if !(first.is_ascii_uppercase() || matches!(first, b'o' | b'_')) {
+                return false;
+            }
             let part = without_number(part);
             part == b"optimizer" || part == b"_optimizer" || SLOTS.contains(&part)
         })

@@ -114,7 +114,7 @@ fn find(names: &HashMap<Bytes, usize>, wanted: &[u8], not: usize) -> Option<usiz
 }
 
 /// Scopes that may stand before the name of the variable that a slot is of. Real ones are fewer than ten.
-const MAX_SCOPES: usize = 100;
+pub(super) const MAX_SCOPES: usize = 100;
 
 /// A variable that is not trained and lies right below another of its type and shape is a slot of it.
 fn copy_of<'a>(

@@ -5,12 +5,13 @@ use super::dot::dot;
 use super::element::{Element, find};
 use super::operation::number_of;
 use super::{Function, Operation, Place, Scope, Tensor, collections};
+use crate::arrow::{self, ArrowTable};
 use crate::buffer::TensorBuffer;
 use crate::errors;
 use crate::names::Name;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyString, PyTuple};
 use std::collections::BTreeMap;
 use tensorbundle_graph::{Graph as Core, Walk, known};
 use tensorbundle_wire::Fault;
@@ -89,6 +90,24 @@ impl Graph {
 
 #[pymethods]
 impl Graph {
+    // Its nodes as columns.
+
+    /// The nodes as an Arrow table, those of all functions too if `functions` says so.
+    #[pyo3(signature = (*, functions=false))]
+    fn to_arrow(&self, py: Python<'_>, functions: bool) -> PyResult<ArrowTable> {
+        arrow::nodes(py, &self.0, functions)
+    }
+
+    /// The nodes as an ArrowArrayStream.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        arrow::nodes(py, &self.0, false)?.__arrow_c_stream__(py, requested_schema)
+    }
+
     // The vocabulary of tf.Graph.
 
     /// All operations, in the order of the file.
