@@ -218,6 +218,8 @@ def test_results_fit_what_is_declared(reader: Any) -> None:
             "require_key": (name,),
             "info": (name,),
             "read": (name, None, False, None),
+            "read_part": (name, [], None, None),
+            "check": (name,),
         }
         for member, node in members("Reader").items():
             if decorators(node) != ["property"]:

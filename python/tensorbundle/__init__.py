@@ -10,6 +10,7 @@ from __future__ import annotations
 from . import train
 from ._assets import Asset
 from ._checkpoint import Checkpoint, open
+from ._chunk import Chunk
 from ._columns import GraphColumns
 from ._directory import CheckpointState, StoredCheckpoint, list_checkpoints, load_state
 from ._dtype import DType
@@ -50,6 +51,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "CheckpointState",
+    "Chunk",
     "ConcreteFunction",
     "CorruptionError",
     "DType",

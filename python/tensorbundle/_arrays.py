@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .errors import UnsupportedError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -33,3 +35,19 @@ def array(
     if splat:
         return np.broadcast_to(flat.reshape(()), shape)
     return flat.reshape(shape)
+
+
+def tensor(
+    name: str,
+    elements: TensorBuffer | list[bytes],
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+) -> npt.NDArray[Any]:
+    """The array of a tensor that was read; UnsupportedError if NumPy has none of such a shape."""
+    try:
+        return array(elements, dtype, shape)
+    except ValueError as reason:  # more dimensions than NumPy has, or sizes that overflow
+        text = f"tensor {name!r}: NumPy has no array of shape {shape}: {reason}"
+        error = UnsupportedError(text)
+        error.tensor = name
+        raise error from None

@@ -8,15 +8,17 @@ from collections.abc import Iterator, Mapping
 
 from ._native import Reader
 from ._paths import plain_path
-from .errors import TensorNotFoundError, UnsupportedError
+from .errors import TensorNotFoundError
 
 TYPE_CHECKING = False  # importing typing would cost more than the rest of this package
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
     from typing import Any
 
     import numpy as np
     import numpy.typing as npt
 
+    from ._chunk import Chunk
     from ._meta_graph import MetaGraph
     from ._native import ArrowTable, TensorInfo
     from ._object_graph import ObjectGraph
@@ -254,16 +256,66 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             if self._lost is not None:
                 self._lost.explain(missing)
             raise
-        from ._arrays import array as make_array
+        from ._arrays import tensor
 
-        try:
-            array = make_array(elements, dtype, shape)
-        except ValueError as reason:  # more dimensions than NumPy has, or sizes that overflow
-            text = f"tensor {name!r}: NumPy has no array of shape {shape}: {reason}"
-            error = UnsupportedError(text)
-            error.tensor = name
-            raise error from None
+        array = tensor(name, elements, dtype, shape)
         return array if step == 1 else array[::step]
+
+    def chunks(
+        self,
+        max_bytes: int = 64 << 20,
+        *,
+        names: Iterable[str] | None = None,
+        read_ahead: bool = True,
+    ) -> Generator[Chunk, None, None]:
+        """Iterates over tensors in pieces of bounded size, in the order in which they lie on disk.
+
+        For whoever goes over many tensors once: the files are read from front to back, and the next
+        ``max_bytes`` while the last are worked on. A tensor of up to ``max_bytes`` comes whole. A
+        larger one comes in pieces, cut along its first axis; where one row is too large, along the
+        axes inside it::
+
+            for name, part, array in ckpt.chunks(16 << 20):
+                out[name][part] = array  # part is () for a tensor that comes whole
+
+        Not cut are strings and variants, and tensors of V1 files, whose records must be read whole:
+        those take the memory that they take.
+
+        Args:
+            max_bytes: of a piece, at most; at least 16, an element. At any moment twice as much is
+                read and not yet handed out. Of mapped files it is views, as of :meth:`read`, and
+                their pages are brought in; a file that was cut short is an error then.
+            names: only these tensors; in any order, and each comes once.
+            read_ahead: read in a thread of its own what comes next. It ends with the iteration,
+                also with one that is broken off (at the latest when the iterator is closed or
+                dropped).
+
+        Returns:
+            An iterator of :class:`Chunk`: name, part and array. One thread at a time may use it;
+            each may have its own. It goes on in a process that was forked, and after
+            :meth:`close`.
+
+        Raises:
+            TensorNotFoundError, CorruptionError: one of ``names`` is not there, or the index is not
+                right; at once.
+            CorruptionError, UnsupportedError, OSError: as :meth:`read`, when the iteration comes to
+                the tensor. With ``verify=True`` a tensor that is cut is checked whole before its
+                first piece, by a pass of its own.
+            ValueError: ``max_bytes`` is below 16; the checkpoint is closed.
+            TypeError: ``names`` is one string.
+        """
+        from ._chunks import chunks
+
+        reader = self._open
+        if max_bytes < 16:
+            raise ValueError(f"max_bytes must be at least 16, one element; got {max_bytes}")
+        if isinstance(names, str):
+            raise TypeError(f"names must be several names, such as [{names!r}], not one string")
+        if names is None:
+            infos = self.infos()
+        else:
+            infos = list({info.name: info for info in map(self.info, names)}.values())
+        return chunks(reader, infos, max_bytes, read_ahead, self.verify_on_read)
 
     def info(self, name: str) -> TensorInfo:
         """What the index says of a tensor. No data is touched.

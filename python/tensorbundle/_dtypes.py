@@ -30,7 +30,8 @@ def numpy_dtype(name: str, big: bool) -> np.dtype[Any]:
     if name in _OBJECTS:
         return np.dtype(object)
     name = _STORAGE.get(name, name)
-    if name in np.sctypeDict:
+    # ml_dtypes registers its types with NumPy, which could not swap their bytes.
+    if name in np.sctypeDict and np.dtype(name).isbuiltin == 1:
         return np.dtype(name).newbyteorder(">" if big else "<")
     import ml_dtypes
 

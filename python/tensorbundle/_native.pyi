@@ -199,6 +199,13 @@ class Reader:
     def read(
         self, name: str, rows: slice | range | None, aligned: bool, verify: bool | None
     ) -> tuple[TensorBuffer | list[bytes], np.dtype[Any], tuple[int, ...], int]: ...
+    def read_part(
+        self, name: str, within: list[int], rows: tuple[int, int] | None, verify: bool | None
+    ) -> tuple[TensorBuffer | list[bytes], np.dtype[Any], tuple[int, ...], int]:
+        """The rows at an index of leading dimensions. The pages of a view are brought in."""
+
+    def check(self, name: str) -> None:
+        """Checks the checksums of a tensor, in bounded memory."""
 
 def read_state(path: str) -> tuple[str, list[str], list[float], float | None]:
     """What a state file says: the latest path, all, their times, when one was kept for good."""

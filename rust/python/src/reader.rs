@@ -321,8 +321,43 @@ impl Reader {
             (None, _) => None,
         };
         let step = rows.as_ref().map_or(1, |rows| rows.step);
-        let options = ReadOptions { rows: rows.map(|rows| rows.range), aligned, verify };
-        let tensor = py.detach(|| self.tensors.read(&found, &options));
+        let rows = rows.map(|rows| rows.range);
+        let options = ReadOptions { rows, aligned, verify, ..Default::default() };
+        self.elements(py, &found, &options, step)
+    }
+
+    /// A part of a tensor, brought in if it is a view: the `rows` (first, end) at an index of leading dimensions.
+    fn read_part<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyString>,
+        within: Vec<u64>,
+        rows: Option<(u64, u64)>,
+        verify: Option<bool>,
+    ) -> PyResult<Elements<'py>> {
+        let found = self.locate(name)?;
+        let rows = rows.map(|(first, end)| first..end);
+        let options = ReadOptions { rows, within, verify, touch: true, ..Default::default() };
+        self.elements(py, &found, &options, 1)
+    }
+
+    /// Checks the checksums of a tensor, in bounded memory.
+    fn check(&self, py: Python<'_>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let found = self.locate(name)?;
+        let checked = py.detach(|| self.tensors.check(&found));
+        checked.map_err(|error| errors::to_python(py, error))
+    }
+}
+
+impl Reader {
+    fn elements<'py>(
+        &self,
+        py: Python<'py>,
+        found: &Place<'_>,
+        options: &ReadOptions,
+        step: isize,
+    ) -> PyResult<Elements<'py>> {
+        let tensor = py.detach(|| self.tensors.read(found, options));
         let tensor = tensor.map_err(|error| errors::to_python(py, error))?;
         let elements = match tensor.value {
             Value::Raw(bytes) => Bound::new(py, TensorBuffer(bytes))?.into_any(),

@@ -4,6 +4,7 @@
 //! tensors    a checkpoint of either format
 //! bundle     opens an index, finds entries, lists them          read       a tensor's bytes
 //! listing    every tensor of a bundle                           partition  a tensor from its slices
+//! part       which elements of it are asked for
 //! shard      one data file, mapped or read when first touched   checksum   what was checked already
 //! v1         a V1 checkpoint: its files, their tensors
 //! file source map pages buffer lazy parallel                    files, memory, threads
@@ -24,6 +25,7 @@ mod listing;
 mod map;
 mod pages;
 mod parallel;
+mod part;
 mod partition;
 mod read;
 mod runs;

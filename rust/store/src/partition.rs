@@ -6,7 +6,7 @@
 use crate::buffer::Buffer;
 use crate::bundle::{Bundle, Found};
 use crate::parallel::for_bands;
-use crate::read::{ReadOptions, Value, wanted};
+use crate::read::{ReadOptions, Value};
 use crate::runs::{for_runs, overlaps};
 use crate::shard::Shard;
 use crate::{Error, Result};
@@ -18,7 +18,7 @@ use tensorbundle_wire::dtype::{DataType, Layout};
 use tensorbundle_wire::{Fault, with_capacity};
 
 /// A stored slice that holds some of what is wanted.
-struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     region: Region,
     found: Found,
     shard: &'a Shard,
@@ -27,18 +27,26 @@ struct Piece<'a> {
     checked: Option<Bytes>,
 }
 
+impl Piece<'_> {
+    /// Its entry.
+    pub(crate) fn found(&self) -> &Found {
+        &self.found
+    }
+}
+
 /// Runs at least this long are read straight into place; shorter ones from a copy of the piece.
 const DIRECT: u64 = 64 << 10;
 
 impl Bundle {
-    pub(crate) fn read_partitioned(&self, whole: &Found, options: &ReadOptions) -> Result<Value> {
+    /// The slices that hold what is wanted, held against the tensor and each other.
+    pub(crate) fn pieces(&self, whole: &Found, options: &ReadOptions) -> Result<Vec<Piece<'_>>> {
         let at_entry = |fault| self.entry_fault(fault, whole.id.block);
         let shape = &whole.entry.shape;
         let regions: Result<Vec<_>, _> =
             whole.entry.slices.iter().map(|slice| slice.region(shape)).collect();
         let regions = regions.map_err(at_entry)?;
         check_tiling(shape, &regions).map_err(at_entry)?;
-        let want = wanted(shape, options.rows.as_ref());
+        let want = options.region_of(shape);
         let mut keys = SliceKeys::new(&whole.name);
         let mut pieces = Vec::new();
         for (slice, region) in whole.entry.slices.iter().zip(regions) {
@@ -48,6 +56,12 @@ impl Bundle {
         }
         let placed = pieces.iter().map(|piece| (piece.found.entry.shard, &piece.range));
         check_apart(placed).map_err(at_entry)?;
+        Ok(pieces)
+    }
+
+    pub(crate) fn read_partitioned(&self, whole: &Found, options: &ReadOptions) -> Result<Value> {
+        let want = options.region_of(&whole.entry.shape);
+        let mut pieces = self.pieces(whole, options)?;
         if whole.entry.dtype.width().is_some() {
             for piece in &mut pieces {
                 piece.checked =

@@ -6,8 +6,8 @@ use crate::{Error, Result};
 use bytes::Bytes;
 use std::ops::Range;
 use tensorbundle_wire::Fault;
-use tensorbundle_wire::bundle::{ByteOrder, Entry, Region, Shape, parse_strings, parse_variants};
-use tensorbundle_wire::crc::{self, MaskedCrc};
+use tensorbundle_wire::bundle::{ByteOrder, Entry, Shape, parse_strings, parse_variants};
+use tensorbundle_wire::crc::{self, MaskedCrc, RunningCrc};
 use tensorbundle_wire::dtype::{DataType, Layout};
 
 /// How a tensor is read.
@@ -15,10 +15,14 @@ use tensorbundle_wire::dtype::{DataType, Layout};
 pub struct ReadOptions {
     /// Only these rows: indices of the first dimension.
     pub rows: Option<Range<u64>>,
+    /// Indices of leading dimensions: only what lies there. The rows are those of the dimension after them.
+    pub within: Vec<u64>,
     /// Copy if the bytes do not lie on a multiple of what their elements want.
     pub aligned: bool,
     /// Check the checksum of the tensor, or of the slices that are touched. `None`: as the bundle was opened.
     pub verify: Option<bool>,
+    /// Bring in the pages of a view, so that a file which was cut short is an error now.
+    pub touch: bool,
 }
 
 /// A tensor that was read.
@@ -56,10 +60,7 @@ impl Bundle {
 
     fn read_found(&self, found: &Found, options: &ReadOptions) -> Result<Tensor> {
         let entry = &found.entry;
-        let shape = match &options.rows {
-            Some(rows) => entry.shape.with_rows(check_rows(&entry.shape, rows)?),
-            None => entry.shape.clone(),
-        };
+        let shape = options.shape_of(&entry.shape)?;
         let layout = entry.dtype.layout();
         if layout == Layout::None {
             let fault = Fault::unsupported(
@@ -84,7 +85,7 @@ impl Bundle {
         let list = match entry.dtype.layout() {
             Layout::Fixed { unit, .. } => {
                 let checked = self.verify_piece(found, shard, &range, options)?;
-                let rows = rows_of(entry, options, range.end - range.start);
+                let rows = options.range_of(&entry.shape, range.end - range.start);
                 if let Some(bytes) = checked {
                     return Ok(Value::Raw(bytes.slice(rows.start as usize..rows.end as usize)));
                 }
@@ -92,6 +93,9 @@ impl Bundle {
                 let bytes = shard.bytes(&range)?;
                 let misaligned = bytes.as_ptr().align_offset(unit) != 0;
                 let copy = options.aligned && misaligned;
+                if options.touch && shard.is_mapped() && !copy {
+                    shard.look(&range, &mut Vec::new(), |_| ())?;
+                }
                 return Ok(Value::Raw(if copy { shard.copy(&range)? } else { bytes }));
             }
             // These are copied before they are looked at: a map may change underneath.
@@ -104,7 +108,7 @@ impl Bundle {
             }
         };
         let mut list = list.map_err(|fault| data_fault(shard, &range, fault))?;
-        let rows = rows_of(entry, options, list.len() as u64);
+        let rows = options.range_of(&entry.shape, list.len() as u64);
         list.truncate(rows.end as usize);
         list.drain(..rows.start as usize);
         Ok(Value::List(list))
@@ -150,6 +154,32 @@ impl Bundle {
         Ok(copy)
     }
 
+    /// Checks the checksums of a tensor, or of its slices, in bounded memory: what is read of files that are not mapped
+    /// is not kept.
+    pub fn check(&self, found: &Found) -> Result<()> {
+        self.check_found(found).map_err(|error| error.for_tensor(&found.name))
+    }
+
+    fn check_found(&self, found: &Found) -> Result<()> {
+        if found.entry.dtype.width().is_none() {
+            return Ok(()); // these are checked whenever they are read
+        }
+        if !found.entry.slices.is_empty() {
+            let pieces = self.pieces(found, &ReadOptions::default())?;
+            return pieces.iter().try_for_each(|piece| self.check_found(piece.found()));
+        }
+        let (shard, range) = self.place(found)?;
+        if shard.is_mapped() && self.verified().contains(found.id) {
+            return Ok(());
+        }
+        let mut running = RunningCrc::new();
+        shard.look(&range, &mut Vec::new(), |bytes| running.extend(bytes))?;
+        let checked = crc::check("tensor data", "checksum", running.masked(), found.entry.crc);
+        checked.map_err(|fault| data_fault(shard, &range, fault))?;
+        self.verified().insert(found.id);
+        Ok(())
+    }
+
     /// NumPy swaps the bytes of its own types. bfloat16 is not one of them: those are swapped here, in a copy.
     fn in_readable_order(&self, entry: &Entry, value: Value) -> Result<(Value, ByteOrder)> {
         let order = self.header().order;
@@ -175,37 +205,4 @@ impl Bundle {
 /// A fault in a tensor's bytes.
 pub(crate) fn data_fault(shard: &Shard, range: &Range<u64>, fault: Fault) -> Error {
     Error::fault(shard.path(), fault.at(range.start))
-}
-
-pub(crate) fn check_rows(shape: &Shape, rows: &Range<u64>) -> Result<u64> {
-    let Some(&all) = shape.dims().first() else {
-        return Err(Error::Argument(
-            "rows of a scalar: it has no dimension to take them from".into(),
-        ));
-    };
-    if rows.start > rows.end || rows.end > all {
-        return Err(Error::Argument(format!("rows {} to {} of {all}", rows.start, rows.end)));
-    }
-    Ok(rows.end - rows.start)
-}
-
-/// The part of a tensor that is asked for.
-pub(crate) fn wanted(shape: &Shape, rows: Option<&Range<u64>>) -> Region {
-    let mut want = Region::all(shape);
-    if let (Some(rows), Some(start), Some(len)) =
-        (rows, want.start.first_mut(), want.len.first_mut())
-    {
-        *start = rows.start;
-        *len = rows.end - rows.start;
-    }
-    want
-}
-
-/// Where the wanted rows lie in a tensor that is `len` long, in bytes or in elements.
-fn rows_of(entry: &Entry, options: &ReadOptions, len: u64) -> Range<u64> {
-    let all = entry.shape.dims().first().copied().unwrap_or(0);
-    match (&options.rows, len.checked_div(all)) {
-        (Some(rows), Some(row)) => rows.start * row..rows.end * row,
-        _ => 0..len,
-    }
 }

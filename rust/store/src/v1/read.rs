@@ -2,7 +2,7 @@
 
 use super::{V1, V1Tensor};
 use crate::buffer::Buffer;
-use crate::read::{ReadOptions, Tensor, Value, check_rows, wanted};
+use crate::read::{ReadOptions, Tensor, Value};
 use crate::runs::{for_runs, overlaps};
 use crate::{Error, Result};
 use bytes::Bytes;
@@ -35,14 +35,11 @@ impl V1 {
     }
 
     fn read_tensor(&self, tensor: &V1Tensor, options: &ReadOptions) -> Result<Tensor> {
-        let shape = match &options.rows {
-            Some(rows) => tensor.shape.with_rows(check_rows(&tensor.shape, rows)?),
-            None => tensor.shape.clone(),
-        };
+        let shape = options.shape_of(&tensor.shape)?;
         let regions = self.regions(tensor)?;
         let first = tensor.slices.first().map_or(0, |(_, shard)| *shard);
         check_tiling(&tensor.shape, &regions).map_err(|fault| self.contents_fault(first, fault))?;
-        let want = wanted(&tensor.shape, options.rows.as_ref());
+        let want = options.region_of(&tensor.shape);
         let pieces = self.in_stored_order(tensor, regions, &want);
         let value = match tensor.dtype.layout() {
             Layout::Fixed { width, .. } => Value::Raw(self.numbers(tensor, &pieces, &want, width)?),

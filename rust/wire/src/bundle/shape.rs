@@ -78,6 +78,11 @@ impl Shape {
         Self(dims.to_vec())
     }
 
+    /// The shape of what lies at one index of the first `n` dimensions; `None` if there are fewer.
+    pub fn within(&self, n: usize) -> Option<Self> {
+        self.0.get(n..).map(|dims| Self(dims.into()))
+    }
+
     /// The same with another first dimension.
     #[must_use]
     pub fn with_rows(&self, rows: u64) -> Self {
