@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench protos fuzz fuzz-files soak tsan clean
+.PHONY: help demo test lint docs bench protos fuzz fuzz-files soak tsan clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +25,7 @@ test: $(VENV)/built $(VENV)/test ## all tests, of Rust and of Python, with Tenso
 	cargo test --quiet --workspace --exclude tensorbundle-python
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/built $(VENV)/test $(VENV)/lint ## formatting, clippy, ruff, mypy, pyright, stale protos
+lint: $(VENV)/built $(VENV)/test $(VENV)/lint docs ## formatting, clippy, ruff, mypy, pyright, stale protos, docs
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo xtask protos --check
@@ -33,6 +33,10 @@ lint: $(VENV)/built $(VENV)/test $(VENV)/lint ## formatting, clippy, ruff, mypy,
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pyright
+
+docs: export NO_MKDOCS_2_WARNING := 1 # the theme's banner, not a warning about these pages
+docs: $(VENV)/built $(VENV)/docs ## build the docs site into site/; a warning is an error
+	$(BIN)/mkdocs build --quiet --strict
 
 bench: $(VENV)/built $(VENV)/bench ## hold it against TensorFlow's reader: benches/README.md says how
 	$(BIN)/python benches/run.py $(ARGS)
@@ -69,7 +73,7 @@ tsan: ## races between threads in the Rust core, by ThreadSanitizer
 	    -p tensorbundle-store --test race
 
 clean: ## remove everything that was built, installed or generated
-	rm -rf $(VENV) target rust/fuzz/target rust/fuzz/scratch benches/data .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site target rust/fuzz/target rust/fuzz/scratch benches/data .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # What is installed, and when: each stamp is newer than what it was made from.
 
@@ -86,6 +90,6 @@ $(VENV)/fuzz: $(VENV)/made
 	cargo install --quiet --locked --root $(VENV) cargo-fuzz@0.13.2
 	touch $@
 
-$(VENV)/build $(VENV)/test $(VENV)/lint $(VENV)/bench: $(VENV)/%: $(VENV)/made pyproject.toml
+$(VENV)/build $(VENV)/test $(VENV)/lint $(VENV)/docs $(VENV)/bench: $(VENV)/%: $(VENV)/made pyproject.toml
 	$(BIN)/python -m pip install --quiet --group $*
 	touch $@

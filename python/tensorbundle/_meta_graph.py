@@ -42,8 +42,7 @@ def load_meta_graph(
     Raises:
         OSError: with ``errno`` and ``filename``.
         CorruptionError: the file is none of these: the text says what it seems to be instead. Or
-        it is cut short
-            or damaged.
+            it is cut short or damaged.
         UnsupportedError: ``tags`` are needed, or fit none of its graphs.
 
     Source: FORMAT 1.5, 7, 9.

@@ -1,0 +1,95 @@
+"""The docs site: its examples run, its links lead somewhere, its reference has every name."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tensorbundle as tb
+from command import process
+from tensorbundle import cli
+from test_readme import Shown, agrees, blocks, execute, sessions
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+IDS = [page.relative_to(DOCS).as_posix() for page in PAGES]
+SHOWN = [
+    pytest.param(shown, id=f"{page.stem}: {shown.command}")
+    for page, text in TEXTS.items()
+    for block in blocks(text)
+    if block.kind == "console"
+    for shown in sessions(block.text)
+]
+
+
+@pytest.fixture(scope="module")
+def hooks() -> Any:
+    spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_the_python_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = blocks(TEXTS[page])
+    assert {block.kind for block in found} <= {"python", "console", "text", "sh"}
+    monkeypatch.chdir(ROOT)
+    execute(found, str(page))
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_a_command_prints_what_is_shown(shown: Shown) -> None:
+    _, *arguments = shlex.split(shown.command)
+    done = process(*arguments, cwd=ROOT, encoding="utf-8", env={"PYTHONUTF8": "1"})
+    printed = (done.stdout + done.stderr).rstrip("\n")
+    if not agrees(shown.output, printed):
+        assert printed == shown.output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", TEXTS[page])
+    inner = [link for link in links if not link.startswith(("http:", "https:"))]
+    assert [link for link in inner if not (page.parent / link).is_file()] == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = re.findall(r"^\s*- (\S+\.md)$", config.partition("\nnav:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(IDS)
+
+
+def test_the_reference_has_every_name_and_command(hooks: Any) -> None:
+    pages = [DOCS / "reference" / name for name in ("api.md", "errors.md")]
+    named = re.findall(
+        r"^::: tensorbundle\.(\w+)$",
+        "\n".join(hooks.expand(TEXTS[page]) for page in pages),
+        re.MULTILINE,
+    )
+    assert sorted([*named, "__version__"]) == sorted(tb.__all__)
+    text = hooks.expand(TEXTS[DOCS / "reference" / "cli.md"])
+    assert re.findall(r"^## (\w+)$", text, re.MULTILINE) == list(cli.COMMANDS)
+    assert all(f"usage: tensorbundle {command}" in text for command in cli.COMMANDS)
+
+
+def test_what_is_included_is_there(hooks: Any) -> None:
+    for page, text in TEXTS.items():
+        assert "<!--" not in hooks.expand(text), page
+    assert "| `import`, whole process |" in hooks.expand(TEXTS[DOCS / "benchmarks.md"])
+    assert "## [Unreleased]" in hooks.expand(TEXTS[DOCS / "changelog.md"])
+
+
+def test_roles_become_names(hooks: Any) -> None:
+    html = "<p>See :meth:<code>Checkpoint.read</code>, :func:<code>~tensorbundle.open</code>.</p>"
+    want = "<p>See <code>Checkpoint.read</code>, <code>tensorbundle.open</code>.</p>"
+    assert hooks.on_page_content(html) == want
