@@ -18,6 +18,8 @@ from test_readme import Shown, agrees, blocks, execute, sessions
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+# What the examples of a page are about, and no dependency group has.
+NEEDS = {"pytorch.md": "torch"}
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 IDS = [page.relative_to(DOCS).as_posix() for page in PAGES]
 SHOWN = [
@@ -43,6 +45,8 @@ def hooks() -> Any:
 def test_the_python_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = blocks(TEXTS[page])
     assert {block.kind for block in found} <= {"python", "console", "text", "sh"}
+    if page.name in NEEDS:
+        pytest.importorskip(NEEDS[page.name])
     monkeypatch.chdir(ROOT)
     execute(found, str(page))
 

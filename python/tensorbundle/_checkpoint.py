@@ -317,6 +317,32 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             infos = list({info.name: info for info in map(self.info, names)}.values())
         return chunks(reader, infos, max_bytes, read_ahead, self.verify_on_read)
 
+    def to_torch(self, name: str, *, share: bool = False) -> Any:
+        """Reads a tensor as one of PyTorch, on the CPU.
+
+        bfloat16 and float8 become PyTorch's own types of that name; quantized numbers the plain
+        integers.
+
+        Args:
+            name: as for :meth:`read`.
+            share: do not copy, if the tensor is aligned and of this machine's byte order: the
+                result shares the mapped file. Only for tensors that nothing writes to: an operation
+                in place, such as ``add_``, ends the process. Where it cannot be shared, it is
+                copied.
+
+        Returns:
+            A ``torch.Tensor``: without ``share`` a copy of its own, to write to.
+
+        Raises:
+            ImportError: PyTorch is not installed.
+            TypeError: strings and variants.
+            UnsupportedError: a type that PyTorch lacks, such as int4.
+            TensorNotFoundError, CorruptionError, OSError: as :meth:`read`.
+        """
+        from ._torch import to_torch
+
+        return to_torch(self.read(name), name, share)
+
     def info(self, name: str) -> TensorInfo:
         """What the index says of a tensor. No data is touched.
 
