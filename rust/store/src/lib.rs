@@ -6,6 +6,7 @@
 //! listing    every tensor of a bundle                           partition  a tensor from its slices
 //! part       which elements of it are asked for
 //! shard      one data file, mapped or read when first touched   checksum   what was checked already
+//! stretches  a tensor's elements, a part at a time              scan       work on all cores
 //! v1         a V1 checkpoint: its files, their tensors
 //! file source map pages buffer lazy parallel                    files, memory, threads
 //! ```
@@ -33,6 +34,7 @@ mod salvage;
 mod scan;
 mod shard;
 mod source;
+mod stretches;
 mod tensors;
 mod v1;
 mod verify;
@@ -46,7 +48,8 @@ pub use finding::{Finding, FindingKind, Findings};
 pub use listing::{Listing, Part, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};
 pub use salvage::Salvaged;
-pub use scan::{Stopped, Watch};
+pub use scan::{Stopped, Watch, Worker, on_all_cores};
+pub use stretches::{Stretches, cut};
 pub use tensors::{Format, Place, Tensors};
 pub use v1::{Sniffed, V1, V1Tensor, sniff_v1};
 pub use verify::Checked;

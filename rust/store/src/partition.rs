@@ -20,18 +20,11 @@ use tensorbundle_wire::{Fault, with_capacity};
 /// A stored slice that holds some of what is wanted.
 pub(crate) struct Piece<'a> {
     region: Region,
-    found: Found,
-    shard: &'a Shard,
-    range: Range<u64>,
+    pub(crate) found: Found,
+    pub(crate) shard: &'a Shard,
+    pub(crate) range: Range<u64>,
     /// Its bytes, if they had to be read to be checked.
     checked: Option<Bytes>,
-}
-
-impl Piece<'_> {
-    /// Its entry.
-    pub(crate) fn found(&self) -> &Found {
-        &self.found
-    }
 }
 
 /// Runs at least this long are read straight into place; shorter ones from a copy of the piece.
@@ -158,7 +151,12 @@ pub(crate) fn check_slice(dtype: DataType, region: &Region, entry: &Entry) -> Re
 }
 
 /// Copies what `want` holds of a piece to its places in `out`.
-fn copy_piece(piece: &Piece<'_>, want: &Region, out: &mut [u8], width: u64) -> Result<()> {
+pub(crate) fn copy_piece(
+    piece: &Piece<'_>,
+    want: &Region,
+    out: &mut [u8],
+    width: u64,
+) -> Result<()> {
     // What the runs span of the piece: read at once, if they are short.
     let (mut first, mut last) = (u64::MAX, 0);
     let mut longest = 0;

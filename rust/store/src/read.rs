@@ -166,7 +166,7 @@ impl Bundle {
         }
         if !found.entry.slices.is_empty() {
             let pieces = self.pieces(found, &ReadOptions::default())?;
-            return pieces.iter().try_for_each(|piece| self.check_found(piece.found()));
+            return pieces.iter().try_for_each(|piece| self.check_found(&piece.found));
         }
         let (shard, range) = self.place(found)?;
         if shard.is_mapped() && self.verified().contains(found.id) {

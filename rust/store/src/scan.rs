@@ -23,23 +23,23 @@ pub type Watch<'a> = dyn FnMut(u64, u64) -> bool + 'a;
 pub struct Stopped;
 
 /// What a worker has.
-pub(crate) struct Worker<'a> {
+pub struct Worker<'a> {
     /// Memory for what is read.
-    pub(crate) scratch: Vec<u8>,
+    pub scratch: Vec<u8>,
     done: &'a AtomicU64,
     stop: &'a AtomicBool,
 }
 
 impl Worker<'_> {
     /// So many bytes more are done. `false`: stop.
-    pub(crate) fn advance(&self, bytes: u64) -> bool {
+    pub fn advance(&self, bytes: u64) -> bool {
         self.done.fetch_add(bytes, Ordering::Relaxed);
         !self.stop.load(Ordering::Relaxed)
     }
 }
 
 /// Does `jobs` pieces of work, `bytes` in all, of which each worker takes the next; gives what `work` made of each.
-pub(crate) fn on_all_cores<T: Send>(
+pub fn on_all_cores<T: Send>(
     jobs: usize,
     bytes: u64,
     watch: &mut Watch<'_>,
