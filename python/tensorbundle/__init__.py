@@ -12,6 +12,7 @@ from ._assets import Asset
 from ._checkpoint import Checkpoint, open
 from ._chunk import Chunk
 from ._columns import GraphColumns
+from ._diff import DiffReport, TensorDiff, diff
 from ._directory import CheckpointState, StoredCheckpoint, list_checkpoints, load_state
 from ._dtype import DType
 from ._fingerprint import Fingerprint
@@ -55,6 +56,7 @@ __all__ = [
     "ConcreteFunction",
     "CorruptionError",
     "DType",
+    "DiffReport",
     "Finding",
     "Fingerprint",
     "Function",
@@ -77,6 +79,7 @@ __all__ = [
     "SlotVariable",
     "StoredCheckpoint",
     "Tensor",
+    "TensorDiff",
     "TensorInfo",
     "TensorNotFoundError",
     "TrackedObject",
@@ -86,6 +89,7 @@ __all__ = [
     "VerifyFinding",
     "VerifyReport",
     "__version__",
+    "diff",
     "list_checkpoints",
     "load_meta_graph",
     "load_saved_model",

@@ -629,6 +629,48 @@ def verify(
 ) -> RawReport:
     """Checks the checkpoint that ``path`` means."""
 
+RawFigures = tuple[int, int, int, int, int, float | None, float | None, float | None, float | None]
+"""Elements, changed, beyond, finite, strange; largest and mean absolute difference, largest
+relative one, cosine."""
+
+RawDiff = tuple[
+    str,
+    str | None,
+    str | None,
+    tuple[str, tuple[int, ...]] | None,
+    tuple[str, tuple[int, ...]] | None,
+    str | None,
+    RawFigures | None,
+]
+"""Kind, name in A and in B, type and shape in A and in B, why it cannot be told, figures."""
+
+@final
+class DiffRows:
+    """What became of each tensor: what :class:`tensorbundle.DiffReport` is made of."""
+
+    def __len__(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    def counts(self) -> dict[str, int]: ...
+    def rows_of(self, kind: str, by_change: bool) -> list[int]: ...
+    def names_of(self, kind: str) -> list[str]: ...
+    def row(self, i: int) -> RawDiff: ...
+
+def diff(
+    a: Reader,
+    b: Reader,
+    renamed: list[str] | None,
+    of_a: list[bool] | None,
+    of_b: list[bool] | None,
+    lost_of_a: list[str],
+    lost_of_b: list[str],
+    fast: bool,
+    rtol: float,
+    atol: float,
+    progress: Callable[[int, int], object] | None,
+) -> DiffRows:
+    """Compares two checkpoints."""
+
 def join(
     checkpoint: Reader | None, graph: MetaGraphReader | None
 ) -> tuple[list[VariableRow], list[tuple[str, str | None, str | None, str]]]:

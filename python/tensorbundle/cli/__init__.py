@@ -29,7 +29,7 @@ ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-COMMANDS = ("ls", "vars", "info", "cat", "graph", "verify")  # in the order of --help
+COMMANDS = ("ls", "vars", "info", "cat", "graph", "verify", "diff")  # in the order of --help
 
 
 def run() -> int:

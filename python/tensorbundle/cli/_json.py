@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tensorbundle import SliceInfo, TensorInfo
 
     Object = Mapping[str, object]
-    Member = Iterator[Object] | Object | Sequence[object] | str | int | None
+    Member = Iterator[Object] | Object | Sequence[object] | str | float | None
 
 BATCH = 1000
 

@@ -19,7 +19,7 @@ use tensorbundle_wire::dtype::DataType;
 /// How elements of one type lie in memory, and what numbers they are.
 pub trait Element: 'static {
     /// The bytes of one number.
-    type Bytes: Copy + Send + Sync;
+    type Bytes: Copy + PartialEq + Send + Sync;
     /// A type of Rust's that holds each of the values.
     type Number: Number;
     /// The least number above zero that is normal; what lies below is subnormal. 0 for integers.

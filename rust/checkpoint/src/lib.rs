@@ -10,6 +10,7 @@
 //! fingerprint  what `fingerprint.pb` says, and whether it is of this checkpoint
 //! arrow        columns of facts, in Arrow's format
 //! elements     the numbers that a tensor's bytes stand for, type by type
+//! diff         what differs between two checkpoints
 //! near         names that are close to one that is not there
 //! verify       everything that is wrong with a checkpoint, and what can be saved of it
 //! object_graph the objects of a checkpoint of TensorFlow 2, by path
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod arrow;
+pub mod diff;
 mod directory;
 pub mod elements;
 mod fingerprint;

@@ -2,6 +2,7 @@
 
 mod arrow;
 mod buffer;
+mod diff;
 mod directory;
 mod dtypes;
 mod errors;
@@ -14,6 +15,7 @@ mod reader;
 mod rows;
 mod variables;
 mod verify;
+mod watch;
 
 /// The native half of tensorbundle.
 #[pyo3::pymodule]
@@ -22,6 +24,8 @@ mod _native {
     use super::arrow::ArrowTable;
     #[pymodule_export]
     use super::buffer::TensorBuffer;
+    #[pymodule_export]
+    use super::diff::{DiffRows, diff};
     #[pymodule_export]
     use super::directory::{is_checkpoint, named_in, read_state, scan_directory};
     #[pymodule_export]

@@ -75,6 +75,11 @@ impl Reader {
         py.detach(|| self.tensors.listing()).map_err(|error| errors::to_python(py, error))
     }
 
+    /// The tensors, for whoever goes on without this reader.
+    pub(crate) fn tensors(&self) -> &Arc<Tensors> {
+        &self.tensors
+    }
+
     /// The listing, for whoever goes on without this reader.
     pub(crate) fn shared_listing(&self, py: Python<'_>) -> PyResult<Arc<Listing>> {
         Ok(self.listing(py)?.clone())

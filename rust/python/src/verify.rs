@@ -2,7 +2,7 @@
 
 use crate::errors;
 use crate::names::Name;
-use pyo3::exceptions::PyKeyboardInterrupt;
+use crate::watch::{stopped, watched};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use std::ffi::OsString;
@@ -60,27 +60,10 @@ pub(crate) fn run(
     data: bool,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Verified> {
-    let progress = progress.map(|progress| progress.clone().unbind());
-    let mut raised = None;
-    let mut watch = |done: u64, total: u64| {
-        if raised.is_some() {
-            return false;
-        }
-        let told = Python::attach(|py| {
-            py.check_signals()?;
-            // Of how many is not always known yet.
-            let progress = progress.as_ref().filter(|_| total > 0);
-            progress.map_or(Ok(()), |progress| progress.call1(py, (done, total)).map(|_| ()))
-        });
-        raised = told.err();
-        raised.is_none()
-    };
-    let verified = py.detach(|| core::verify(located, options, data, &mut watch));
-    match (verified, raised) {
-        (_, Some(raised)) => Err(raised),
-        (Ok(Ok(verified)), None) => Ok(verified),
-        (Ok(Err(_)), None) => Err(PyKeyboardInterrupt::new_err("stopped")),
-        (Err(error), None) => Err(errors::to_python(py, error)),
+    match watched(py, progress, |watch| core::verify(located, options, data, watch))? {
+        Ok(Ok(verified)) => Ok(verified),
+        Ok(Err(_)) => Err(stopped()),
+        Err(error) => Err(errors::to_python(py, error)),
     }
 }
 

@@ -1,0 +1,396 @@
+//! What the elements say, with all cores.
+//!
+//! Tensors are cut into stretches of a mebibyte. One whose bytes are the same on both sides needs no figures yet; the others
+//! are held against each other at once. If a tensor changed, the products that its cosine lacks are made of the stretches that
+//! did not: so what is equal costs a comparison of memory, and everything else is read once, or twice where it is equal.
+//!
+//! Tensors of V1 checkpoints, strings and variants are read whole, each by one core.
+
+use super::figures::{self, Figures, Tolerance};
+use super::{Diff, Kind, Row};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tensorbundle_store::{
+    Error, Format, Listing, ReadOptions, Result, Stopped, Stretches, Tensors, Value, Watch, Worker,
+    cut, on_all_cores,
+};
+use tensorbundle_wire::bundle::{ByteOrder, elements};
+use tensorbundle_wire::dtype::{DataType, Layout};
+
+/// How many bytes of each side are looked at in one go.
+const STRETCH: u64 = 1 << 20;
+
+/// Two tensors of one name, type and shape.
+struct Two<'a> {
+    /// Its place among the rows of the difference.
+    at: usize,
+    name: [&'a [u8]; 2],
+    dtype: DataType,
+    dims: &'a [u64],
+    width: u64,
+    /// What both have in bytes.
+    bytes: u64,
+    /// Ready to be looked at, unless both are to be read whole.
+    open: Option<[Stretches<'a>; 2]>,
+}
+
+/// What is done in one go.
+enum Job {
+    /// A stretch of the two with this number.
+    Stretch(usize, Range<u64>),
+    /// All of it.
+    Whole(usize),
+    /// The checksums of both.
+    Verify(usize),
+}
+
+/// What came of it.
+enum Made {
+    /// The bytes are the same.
+    Same,
+    /// They are not: how far.
+    Apart(Figures),
+    /// Others failed before.
+    Nothing,
+    Failed(Error),
+}
+
+/// Compares the values of all rows that are equal as far as the index knows. The outer error is that of a tensor which cannot
+/// be read.
+pub(super) fn compare(
+    diff: &mut Diff,
+    a: &Tensors,
+    b: &Tensors,
+    watch: &mut Watch<'_>,
+) -> Result<Result<(), Stopped>> {
+    let (left, right) = (diff.a.clone(), diff.b.clone());
+    let tensors = [a, b];
+    let mut twos = Vec::new();
+    for (at, row) in diff.rows.iter().enumerate().filter(|(_, row)| row.kind == Kind::Equal) {
+        twos.extend(two(tensors, [&left, &right], at, row)?);
+    }
+    let verify = tensors.iter().any(|side| side.options().verify);
+    let mut jobs = Vec::new();
+    for (i, two) in twos.iter().enumerate() {
+        if two.open.is_none() {
+            jobs.push(Job::Whole(i));
+            continue;
+        }
+        if verify {
+            jobs.push(Job::Verify(i));
+        }
+        jobs.extend(stretches(two).map(|stretch| Job::Stretch(i, stretch)));
+    }
+    let tolerance = diff.options.tolerance;
+    let compared: u64 = twos.iter().map(|two| two.bytes).sum();
+    let made = work(&jobs, compared, watch, |job, worker| match job {
+        Job::Verify(i) => verify_two(twos.get(*i), tensors),
+        Job::Whole(i) => twos.get(*i).map_or(Ok(Made::Nothing), |two| {
+            whole(two, tensors, [&left, &right], tolerance, worker)
+        }),
+        Job::Stretch(i, stretch) => {
+            let found = twos.get(*i).and_then(|two| Some((two, two.open.as_ref()?)));
+            found.map_or(Ok(Made::Nothing), |(two, open)| {
+                let made = part(two, open, stretch, tolerance, Make::IfApart, &mut worker.scratch);
+                worker.advance(job_bytes(job, &twos));
+                made
+            })
+        }
+    })?;
+    let made = match made {
+        Ok(made) => made,
+        Err(stopped) => return Ok(Err(stopped)),
+    };
+
+    let mut changed = vec![false; twos.len()];
+    for (job, made) in jobs.iter().zip(&made) {
+        if let (Job::Whole(i) | Job::Stretch(i, _), Made::Apart(_)) = (job, made)
+            && let Some(changed) = changed.get_mut(*i)
+        {
+            *changed = true;
+        }
+    }
+    // The stretches of changed tensors that are the same.
+    let rest: Vec<(usize, Job)> = jobs
+        .iter()
+        .zip(&made)
+        .enumerate()
+        .filter_map(|(at, pair)| match pair {
+            (Job::Stretch(i, stretch), Made::Same) if changed.get(*i) == Some(&true) => {
+                Some((at, Job::Stretch(*i, stretch.clone())))
+            }
+            _ => None,
+        })
+        .collect();
+    let again: u64 = rest.iter().map(|(_, job)| job_bytes(job, &twos)).sum();
+    let (places, rest): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
+    let mut later = |done: u64, _: u64| watch(compared + done, compared + again);
+    let products = work(&rest, again, &mut later, |job, worker| {
+        let Job::Stretch(i, stretch) = job else { return Ok(Made::Nothing) };
+        let found = twos.get(*i).and_then(|two| Some((two, two.open.as_ref()?)));
+        found.map_or(Ok(Made::Nothing), |(two, open)| {
+            let made = part(two, open, stretch, tolerance, Make::Always, &mut worker.scratch);
+            worker.advance(job_bytes(job, &twos));
+            made
+        })
+    })?;
+    let products = match products {
+        Ok(products) => products,
+        Err(stopped) => return Ok(Err(stopped)),
+    };
+    let mut made = made;
+    for (at, product) in places.into_iter().zip(products) {
+        if let Some(place) = made.get_mut(at) {
+            *place = product;
+        }
+    }
+
+    let mut sums = vec![Figures::default(); twos.len()];
+    for (job, made) in jobs.iter().zip(&made) {
+        if let (Job::Whole(i) | Job::Stretch(i, _), Made::Apart(figures)) = (job, made)
+            && let Some(sum) = sums.get_mut(*i)
+        {
+            sum.extend(figures);
+        }
+    }
+    diff.bytes = compared;
+    for (two, sum) in twos.iter().zip(sums) {
+        if let Some(row) = diff.rows.get_mut(two.at)
+            && sum.changed > 0
+        {
+            let close = tolerance.is_given() && sum.beyond == 0;
+            row.kind = if close { Kind::Close } else { Kind::Changed };
+            row.figures = Some(Box::new(sum));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The two tensors of a row; none if there is nothing to compare.
+fn two<'a>(
+    tensors: [&'a Tensors; 2],
+    listings: [&'a Listing; 2],
+    at: usize,
+    row: &Row,
+) -> Result<Option<Two<'a>>> {
+    let [left, right] = listings;
+    let (Some(a), Some(b)) = (row.a.and_then(|i| left.row(i)), row.b.and_then(|i| right.row(i)))
+    else {
+        return Ok(None);
+    };
+    let mut two = Two {
+        at,
+        name: [a.name, b.name],
+        dtype: a.dtype,
+        dims: a.dims,
+        width: a.dtype.width().unwrap_or(1) as u64,
+        bytes: a.stored_bytes().saturating_add(b.stored_bytes()),
+        open: None,
+    };
+    let bundles = tensors.iter().all(|side| side.format() == Format::V2);
+    if bundles && matches!(a.dtype.layout(), Layout::Fixed { .. }) {
+        let [one, other] = tensors;
+        two.open = Some([one.stretches(&a)?, other.stretches(&b)?]);
+        two.bytes = elements(a.dims).saturating_mul(two.width).saturating_mul(2);
+    }
+    Ok(Some(two))
+}
+
+fn stretches(two: &Two<'_>) -> impl Iterator<Item = Range<u64>> + use<> {
+    cut(two.dims, (STRETCH / two.width.max(1)).max(1))
+}
+
+fn job_bytes(job: &Job, twos: &[Two<'_>]) -> u64 {
+    match job {
+        Job::Stretch(i, stretch) => {
+            let width = twos.get(*i).map_or(0, |two| two.width);
+            (stretch.end - stretch.start).saturating_mul(width).saturating_mul(2)
+        }
+        Job::Whole(_) | Job::Verify(_) => 0,
+    }
+}
+
+/// Does all jobs, and gives what came of each, in their order; the first that failed, if one did.
+fn work(
+    jobs: &[Job],
+    bytes: u64,
+    watch: &mut Watch<'_>,
+    one: impl Fn(&Job, &mut Worker<'_>) -> Result<Made> + Sync,
+) -> Result<Result<Vec<Made>, Stopped>> {
+    let failed = AtomicBool::new(false);
+    let made = on_all_cores(jobs.len(), bytes, watch, |i, worker| {
+        let Some(job) = jobs.get(i).filter(|_| !failed.load(Ordering::Relaxed)) else {
+            return Made::Nothing;
+        };
+        one(job, worker).unwrap_or_else(|error| {
+            failed.store(true, Ordering::Relaxed);
+            Made::Failed(error)
+        })
+    });
+    let mut made = match made {
+        Ok(made) => made,
+        Err(stopped) => return Ok(Err(stopped)),
+    };
+    made.sort_unstable_by_key(|(i, _)| *i);
+    let mut all = Vec::with_capacity(made.len());
+    for (_, made) in made {
+        match made {
+            Made::Failed(error) => return Err(error),
+            made => all.push(made),
+        }
+    }
+    Ok(Ok(all))
+}
+
+fn verify_two(two: Option<&Two<'_>>, tensors: [&Tensors; 2]) -> Result<Made> {
+    let Some((two, open)) = two.and_then(|two| Some((two, two.open.as_ref()?))) else {
+        return Ok(Made::Nothing);
+    };
+    for ((side, open), name) in tensors.iter().zip(open).zip(two.name) {
+        if side.options().verify {
+            open.verify().map_err(|error| error.for_tensor(name))?;
+        }
+    }
+    Ok(Made::Nothing)
+}
+
+/// Whether figures are made of bytes that are the same.
+#[derive(Clone, Copy, PartialEq)]
+enum Make {
+    IfApart,
+    Always,
+}
+
+/// A stretch of two tensors.
+fn part(
+    two: &Two<'_>,
+    open: &[Stretches<'_>; 2],
+    stretch: &Range<u64>,
+    tolerance: Tolerance,
+    make: Make,
+    scratch: &mut Vec<u8>,
+) -> Result<Made> {
+    let [a, b] = open;
+    let [name_a, name_b] = two.name;
+    let len = (stretch.end - stretch.start).saturating_mul(two.width) as usize;
+    if scratch.len() < 2 * len {
+        scratch.resize(2 * len, 0);
+    }
+    let (for_a, others) = scratch.split_at_mut(len);
+    let for_b = others.get_mut(..len).unwrap_or_default();
+    let made = a.look(stretch, for_a, |one| {
+        b.look(stretch, for_b, |other| {
+            let order = a.order();
+            if order == b.order() {
+                return hold(two.dtype, order, one, other, tolerance, make);
+            }
+            hold(two.dtype, order, one, &swapped(two.dtype, other), tolerance, make)
+        })
+    });
+    let made = made.map_err(|error| error.for_tensor(name_a))?;
+    let made = made.map_err(|error| error.for_tensor(name_b))?;
+    Ok(made)
+}
+
+fn hold(
+    dtype: DataType,
+    order: ByteOrder,
+    a: &[u8],
+    b: &[u8],
+    tolerance: Tolerance,
+    make: Make,
+) -> Made {
+    if make == Make::IfApart && a == b {
+        return Made::Same;
+    }
+    let figures = figures::compare(dtype, order, a, b, tolerance);
+    // NaNs of two payloads.
+    if make == Make::IfApart && figures.changed == 0 { Made::Same } else { Made::Apart(figures) }
+}
+
+/// The bytes in the other order.
+fn swapped(dtype: DataType, bytes: &[u8]) -> Vec<u8> {
+    let mut swapped = bytes.to_vec();
+    if let Layout::Fixed { unit, .. } = dtype.layout() {
+        swapped.chunks_exact_mut(unit.max(1)).for_each(<[u8]>::reverse);
+    }
+    swapped
+}
+
+/// Two tensors of which one at least is read whole.
+fn whole(
+    two: &Two<'_>,
+    tensors: [&Tensors; 2],
+    listings: [&Listing; 2],
+    tolerance: Tolerance,
+    worker: &mut Worker<'_>,
+) -> Result<Made> {
+    let made = match two.dtype.layout() {
+        Layout::Fixed { .. } => numbers(two, tensors, listings, tolerance, worker)?,
+        _ => lists(two, tensors)?,
+    };
+    worker.advance(two.bytes);
+    Ok(made)
+}
+
+fn numbers(
+    two: &Two<'_>,
+    tensors: [&Tensors; 2],
+    listings: [&Listing; 2],
+    tolerance: Tolerance,
+    worker: &mut Worker<'_>,
+) -> Result<Made> {
+    let mut open = Vec::with_capacity(2);
+    for ((side, listing), name) in tensors.into_iter().zip(listings).zip(two.name) {
+        let row = listing.position(name).and_then(|i| listing.row(i));
+        let Some(row) = row else { return Ok(Made::Nothing) };
+        open.push(side.stretches(&row)?);
+    }
+    let Ok(open) = <[Stretches<'_>; 2]>::try_from(open) else { return Ok(Made::Nothing) };
+    for ((side, open), name) in tensors.iter().zip(&open).zip(two.name) {
+        if side.options().verify {
+            open.verify().map_err(|error| error.for_tensor(name))?;
+        }
+    }
+    // As is done with many cores: figures of equal stretches only where others are not.
+    for make in [Make::IfApart, Make::Always] {
+        let mut sum = Figures::default();
+        let mut apart = make == Make::Always;
+        for stretch in stretches(two) {
+            match part(two, &open, &stretch, tolerance, make, &mut worker.scratch)? {
+                Made::Apart(figures) if make == Make::IfApart => {
+                    apart |= figures.changed > 0;
+                    break;
+                }
+                Made::Apart(figures) => sum.extend(&figures),
+                _ => {}
+            }
+        }
+        if !apart {
+            return Ok(Made::Same);
+        }
+        if make == Make::Always {
+            return Ok(Made::Apart(sum));
+        }
+    }
+    Ok(Made::Same)
+}
+
+/// Strings or variants.
+fn lists(two: &Two<'_>, tensors: [&Tensors; 2]) -> Result<Made> {
+    let mut read = Vec::with_capacity(2);
+    for (side, name) in tensors.into_iter().zip(two.name) {
+        let Some(place) = side.find(name)? else { return Ok(Made::Nothing) };
+        match side.read(&place, &ReadOptions::default())?.value {
+            Value::List(list) => read.push(list),
+            Value::Raw(_) => return Ok(Made::Nothing),
+        }
+    }
+    let [a, b] = read.as_slice() else { return Ok(Made::Nothing) };
+    let changed = a.iter().zip(b).filter(|(a, b)| a != b).count() as u64;
+    if changed == 0 {
+        return Ok(Made::Same);
+    }
+    let elements = a.len() as u64;
+    Ok(Made::Apart(Figures { elements, changed, beyond: changed, ..Figures::default() }))
+}
