@@ -18,6 +18,7 @@ from ._dtype import DType
 from ._fingerprint import Fingerprint
 from ._meta_graph import MetaGraph, load_meta_graph
 from ._native import (
+    ArrowTable,
     AttrPlaceholder,
     Function,
     FunctionRef,
@@ -47,6 +48,7 @@ from .errors import (
 )
 
 __all__ = [
+    "ArrowTable",
     "Asset",
     "AttrPlaceholder",
     "Checkpoint",

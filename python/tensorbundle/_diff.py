@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import overload
 
-    from ._native import DiffRows, RawDiff
+    from ._native import ArrowTable, DiffRows, RawDiff
     from ._verify import Progress
 
     Rename = Mapping[str, str] | Iterable[tuple[str, str]] | Callable[[str], str]
@@ -157,6 +157,15 @@ _ORDER = (
     "max_rel",
     "cosine",
 )
+
+
+# What is no text, as kinds of Arrow columns.
+_COLUMNS = {
+    "shape_a": "list[int]",
+    "shape_b": "list[int]",
+    **dict.fromkeys(("elements", "changed", "beyond", "finite", "strange"), "uint"),
+    **dict.fromkeys(("max_abs", "mean_abs", "max_rel", "cosine"), "float"),
+}
 
 
 class _Rows(Sequence[TensorDiff]):
@@ -311,6 +320,21 @@ class DiffReport:
 
     def __getitem__(self, i: int, /) -> TensorDiff:
         return _Rows(self._rows, range(len(self._rows)))[i]
+
+    def to_arrow(self) -> ArrowTable:
+        """All rows as columns in Arrow's format: ``name``, and what :class:`TensorDiff` has."""
+        from ._native import ArrowTable
+
+        dicts = [row.to_dict() for row in self]
+        columns: list[tuple[str, str, Iterable[object]]] = [
+            (name, _COLUMNS.get(name, "str"), [row[name] for row in dicts])
+            for name in ("name", *_ORDER)
+        ]
+        return ArrowTable.from_columns(columns)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """:meth:`to_arrow` as an ArrowArrayStream, for whoever takes the PyCapsule protocol."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_dict(self) -> dict[str, object]:
         """Its attributes by name, ``different`` for its truth, and all rows as dicts."""

@@ -1,6 +1,7 @@
 """The native module: use it through :mod:`tensorbundle`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from os import PathLike
 from typing import Any, final
 
 import numpy as np
@@ -151,6 +152,54 @@ class Message:
         """The value of a field."""
 
 @final
+@final
+class ArrowTable:
+    """Rows and columns in Arrow's format, which DuckDB, Polars, pandas and PyArrow read as they are.
+
+    Immutable. Text is UTF-8: a byte of a name that is not becomes ``\\xNN``.
+    """
+
+    @staticmethod
+    def from_columns(columns: list[tuple[str, str, Iterable[object]]]) -> ArrowTable:
+        """A table of columns: name, kind and values of each, all of one length.
+
+        Kinds are ``str``, ``int``, ``uint``, ``float``, ``bool``, ``list[int]`` and ``list[str]``;
+        any value can be ``None``.
+
+        Raises:
+            TypeError: another kind, or a value of another.
+            ValueError: columns of several lengths.
+        """
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows as an ArrowArrayStream: the PyCapsule protocol. Nothing is copied.
+
+        ``requested_schema`` is ignored, as the protocol allows.
+        """
+    def __arrow_c_schema__(self) -> object:
+        """The columns as an ArrowSchema."""
+    def __len__(self) -> int:
+        """How many rows."""
+    @property
+    def num_rows(self) -> int:
+        """How many rows."""
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns."""
+    def column(self, name: str) -> list[Any]:
+        """A column as a list of Python objects.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+    def to_pydict(self) -> dict[str, list[Any]]:
+        """All columns as lists of Python objects, by name."""
+    def write(self, path: str | PathLike[str]) -> None:
+        """Writes a file in Arrow's own format (IPC, "Feather").
+
+        Raises:
+            OSError: it cannot be written.
+        """
+
 class Reader:
     """An open checkpoint: what :class:`tensorbundle.Checkpoint` is made of."""
 
@@ -169,6 +218,7 @@ class Reader:
     def verify(self, progress: Callable[[int, int], object] | None) -> RawReport:
         """Checks everything, reading the files anew."""
 
+    def to_arrow(self, graph: MetaGraphReader | None, objects: bool) -> ArrowTable: ...
     @property
     def prefix(self) -> str: ...
     @property
@@ -439,6 +489,18 @@ class Graph:
     asked for, give an operation, a tensor or a name of either, or several of them.
     """
 
+    def to_arrow(self, *, functions: bool = False) -> ArrowTable:
+        """The nodes as columns in Arrow's format; with ``functions`` those of all functions, too.
+
+        ``function`` (the name of the function whose body it is in; null in the graph itself),
+        ``name``, ``op``, ``device``, ``scope``, ``inputs`` (as stored: ``x``, ``x:1``) and
+        ``controls`` (the nodes it waits for).
+
+        Raises:
+            CorruptionError: a function's body is damaged.
+        """
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """:meth:`to_arrow` as an ArrowArrayStream, for whoever takes the PyCapsule protocol."""
     def __len__(self) -> int:
         """How many operations."""
     def __contains__(self, element: object, /) -> bool:

@@ -11,9 +11,9 @@ from .errors import CorruptionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from ._native import RawFinding, RawReport
+    from ._native import ArrowTable, RawFinding, RawReport
 
     Progress = Callable[[int, int], object]
 
@@ -182,6 +182,27 @@ class VerifyReport(_Fixed):
     def ok(self) -> bool:
         """Nothing is wrong."""
         return not self.findings
+
+    def to_arrow(self) -> ArrowTable:
+        """The findings and notes as columns in Arrow's format.
+
+        ``severity`` (``"finding"`` or ``"note"``), and the attributes of :class:`VerifyFinding`.
+        """
+        from ._native import ArrowTable
+
+        rows = [("finding", each) for each in self.findings]
+        rows += [("note", each) for each in self.notes]
+        columns: list[tuple[str, str, Iterable[object]]] = [
+            ("severity", "str", [severity for severity, _ in rows])
+        ]
+        for name in VerifyFinding.__slots__:
+            kind = "uint" if name in ("shard", "start", "end") else "str"
+            columns.append((name, kind, [getattr(each, name) for _, each in rows]))
+        return ArrowTable.from_columns(columns)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """:meth:`to_arrow` as an ArrowArrayStream, for whoever takes the PyCapsule protocol."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def reason(self, tensor: str) -> VerifyFinding | None:
         """Why a tensor is lost; ``None`` if it is not.
