@@ -47,12 +47,12 @@ def make(directory: Path, parameters: Parameters) -> None:
     )
 
 
-def save(prefix: Path, parameters: Parameters) -> list[Any]:
+def save(prefix: Path, parameters: Parameters, seed: int = 2) -> list[Any]:
     """Write all tensors; gives the distinct ones."""
     tf = tensorflow()
 
     shape = (parameters["rows"], _COLUMNS)
-    random = np.random.default_rng(2)
+    random = np.random.default_rng(seed)
     distinct = [tf.constant(random.random(shape, dtype=np.float32)) for _ in range(_DISTINCT)]
     tf.raw_ops.SaveV2(
         prefix=str(prefix),

@@ -27,12 +27,18 @@ def _name(index: int) -> str:
 
 
 def make(directory: Path, parameters: Parameters) -> None:
+    save(directory / "model.ckpt", parameters["tensors"])
+
+
+def save(prefix: Path, tensors: int, changed: slice | None = None) -> None:
+    """Write all tensors, some of them with other values."""
     tf = tensorflow()
 
-    tensors = parameters["tensors"]
     values = np.arange(tensors * _FLOATS, dtype=np.float32).reshape(tensors, _FLOATS)
+    if changed is not None:
+        values[changed] += 1
     tf.raw_ops.SaveV2(
-        prefix=str(directory / "model.ckpt"),
+        prefix=str(prefix),
         tensor_names=[_name(index) for index in range(tensors)],
         shape_and_slices=[""] * tensors,
         tensors=[tf.constant(value) for value in values],

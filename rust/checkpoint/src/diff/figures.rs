@@ -126,18 +126,18 @@ impl Visitor for Compare<'_> {
         let (a, b) = (E::split(self.a), E::split(self.b));
         let mut figures = Figures::default();
         let (mut x, mut y) = ([0.0; BLOCK], [0.0; BLOCK]);
-        let (mut exact, mut equal) = ([0.0; BLOCK], [false; BLOCK]);
+        let (mut apart, mut equal) = ([0.0; BLOCK], [false; BLOCK]);
         for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
-            for ((a, b), ((x, y), (exact, equal))) in
-                a.iter().zip(b).zip(x.iter_mut().zip(&mut y).zip(exact.iter_mut().zip(&mut equal)))
+            for ((a, b), ((x, y), (apart, equal))) in
+                a.iter().zip(b).zip(x.iter_mut().zip(&mut y).zip(apart.iter_mut().zip(&mut equal)))
             {
                 let (one, other) = (E::number(*a), E::number(*b));
                 (*x, *y) = (one.to_f64(), other.to_f64());
-                *exact = difference::<E>(one, other);
+                *apart = difference::<E>(one, other);
                 *equal = (a == b) | (x.is_nan() & y.is_nan());
             }
             let n = a.len().min(b.len());
-            let block = Block { x: &x, y: &y, exact: &exact, equal: &equal, n };
+            let block = Block { x: &x, y: &y, apart: &apart, equal: &equal, n };
             let next = if parts == 2 {
                 block.complex(self.tolerance)
             } else if block.is_finite() {
@@ -166,23 +166,13 @@ fn difference<E: Element>(a: E::Number, b: E::Number) -> f64 {
 struct Block<'a> {
     x: &'a Numbers,
     y: &'a Numbers,
-    exact: &'a Numbers,
+    apart: &'a Numbers,
     equal: &'a [bool; BLOCK],
     n: usize,
 }
 
-/// Sums and maxima, lane by lane.
-#[derive(Default)]
-struct Lanes {
-    max_abs: [f64; LANES],
-    sum_abs: [f64; LANES],
-    max_rel: [f64; LANES],
-    dot: [f64; LANES],
-    xx: [f64; LANES],
-    yy: [f64; LANES],
-    beyond: [f64; LANES],
-    nonzero: [f64; LANES],
-}
+/// Eight sums, or maxima, side by side.
+type Lanes = [f64; LANES];
 
 impl Block<'_> {
     fn is_finite(&self) -> bool {
@@ -192,41 +182,70 @@ impl Block<'_> {
 
     fn changed(&self) -> u64 {
         let equal = self.equal.get(..self.n).unwrap_or_default();
-        (self.n - equal.iter().map(|&equal| usize::from(equal)).sum::<usize>()) as u64
+        let count = |n: u32, &equal: &bool| n.wrapping_add(u32::from(equal));
+        self.n as u64 - u64::from(equal.iter().fold(0, count))
     }
 
-    /// All are finite.
+    /// All are finite. A few lanes at a time, again and again: a block stays near the core, and lanes in its registers.
     fn quick(&self, tolerance: Tolerance) -> Figures {
-        let mut lanes = Lanes::default();
-        let whole = self.n.next_multiple_of(LANES).min(BLOCK);
-        // The numbers behind the last are those of a block before, and must not count.
-        let cut = |numbers: &Numbers| {
+        if self.n < BLOCK {
+            return self.padded(tolerance);
+        }
+        let (x, y, apart) = (lanes(self.x), lanes(self.y), lanes(self.apart));
+        let all = (x, y, apart);
+        let max_abs = over(all, |max, _, _, d| larger(max, d));
+        let sum_abs = over(all, |sum, _, _, d| sum + d);
+        let dot = over(all, |sum, x, y, _| sum + x * y);
+        let xx = over(all, |sum, x, _, _| sum + x * x);
+        let yy = over(all, |sum, _, y, _| sum + y * y);
+        let counts = |yes: bool| if yes { 1.0 } else { 0.0 };
+        let nonzero = over(all, |sum, _, y, _| sum + counts(y != 0.0));
+        // 0 / 0, where b is 0, is no number, and so no larger than any. A branch would cost more.
+        let max_rel = over(all, |max, _, y, d| larger(max, d * counts(y != 0.0) / y.abs()));
+        let Tolerance { rtol, atol } = tolerance;
+        let close = over(all, |sum, _, y, d| sum + counts(d <= atol + rtol * y.abs()));
+        let sum = |lanes: Lanes| lanes.iter().sum::<f64>();
+        let max = |lanes: Lanes| lanes.into_iter().fold(0.0, larger);
+        let n = self.n as u64;
+        Figures {
+            elements: n,
+            changed: self.changed(),
+            beyond: n - sum(close) as u64,
+            finite: n,
+            strange: 0,
+            max_abs: max(max_abs),
+            sum_abs: sum(sum_abs),
+            max_rel: max(max_rel),
+            nonzero: sum(nonzero) as u64,
+            dot: sum(dot),
+            a_squares: sum(xx),
+            b_squares: sum(yy),
+        }
+    }
+
+    /// A last block, with zeros behind its end, which then do not count.
+    fn padded(&self, tolerance: Tolerance) -> Figures {
+        let pad = |numbers: &Numbers| {
             let mut own = *numbers;
             own.get_mut(self.n..).unwrap_or_default().fill(0.0);
             own
         };
-        let (x, y, exact) = if self.n == BLOCK {
-            (*self.x, *self.y, *self.exact)
-        } else {
-            (cut(self.x), cut(self.y), cut(self.exact))
-        };
-        let (x, y, exact) = (x.as_chunks().0, y.as_chunks().0, exact.as_chunks().0);
-        for ((x, y), exact) in x.iter().zip(y).zip(exact).take(whole / LANES) {
-            lanes.add(x, y, exact, tolerance);
-        }
+        let (x, y, apart) = (pad(self.x), pad(self.y), pad(self.apart));
+        let whole = Block { x: &x, y: &y, apart: &apart, equal: self.equal, n: BLOCK };
+        let figures = whole.quick(tolerance);
         let n = self.n as u64;
-        Figures { elements: n, changed: self.changed(), finite: n, ..lanes.into_figures() }
+        Figures { elements: n, changed: self.changed(), finite: n, ..figures }
     }
 
     /// One by one.
     fn careful(&self, tolerance: Tolerance) -> Figures {
         let mut figures = Figures { changed: self.changed(), ..Figures::default() };
-        let values = self.x.iter().zip(self.y).zip(self.exact.iter().zip(self.equal));
-        for ((&x, &y), (&exact, &equal)) in values.take(self.n) {
+        let values = self.x.iter().zip(self.y).zip(self.apart.iter().zip(self.equal));
+        for ((&x, &y), (&apart, &equal)) in values.take(self.n) {
             figures.elements += 1;
             figures.strange += u64::from(!(equal || x.is_finite() && y.is_finite()));
             figures.add(
-                exact,
+                apart,
                 y.abs(),
                 x.is_finite() && y.is_finite(),
                 x == y || (x.is_nan() && y.is_nan()),
@@ -283,49 +302,26 @@ impl Figures {
     }
 }
 
-impl Lanes {
-    #[inline(always)]
-    fn add(
-        &mut self,
-        x: &[f64; LANES],
-        y: &[f64; LANES],
-        exact: &[f64; LANES],
-        tolerance: Tolerance,
-    ) {
-        let larger = |a: f64, b: f64| if b > a { b } else { a };
-        macro_rules! each {
-            ($lane:ident, $x:ident, $y:ident, $d:ident: $value:expr) => {
-                for (((lane, &$x), &$y), &$d) in self.$lane.iter_mut().zip(x).zip(y).zip(exact) {
-                    let _ = ($x, $y, $d);
-                    let was = *lane;
-                    *lane = $value(was);
-                }
-            };
-        }
-        let limit = |y: f64| tolerance.atol + tolerance.rtol * y.abs();
-        each!(max_abs, x, y, d: |was| larger(was, d));
-        each!(sum_abs, x, y, d: |was| was + d);
-        each!(max_rel, x, y, d: |was| larger(was, if y == 0.0 { 0.0 } else { d / y.abs() }));
-        each!(dot, x, y, d: |was| was + x * y);
-        each!(xx, x, y, d: |was| was + x * x);
-        each!(yy, x, y, d: |was| was + y * y);
-        each!(beyond, x, y, d: |was| was + if d <= limit(y) { 0.0 } else { 1.0 });
-        each!(nonzero, x, y, d: |was| was + if y == 0.0 { 0.0 } else { 1.0 });
-    }
+fn lanes(numbers: &Numbers) -> &[Lanes] {
+    numbers.as_chunks().0
+}
 
-    fn into_figures(self) -> Figures {
-        let sum = |lanes: [f64; LANES]| lanes.iter().sum::<f64>();
-        let max = |lanes: [f64; LANES]| lanes.iter().fold(0.0, |a: f64, &b| a.max(b));
-        Figures {
-            max_abs: max(self.max_abs),
-            sum_abs: sum(self.sum_abs),
-            max_rel: max(self.max_rel),
-            dot: sum(self.dot),
-            a_squares: sum(self.xx),
-            b_squares: sum(self.yy),
-            beyond: sum(self.beyond) as u64,
-            nonzero: sum(self.nonzero) as u64,
-            ..Figures::default()
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
+}
+
+/// Goes over a block, a, b and |a - b|, with a number for each lane.
+#[inline(always)]
+fn over(
+    (x, y, apart): (&[Lanes], &[Lanes], &[Lanes]),
+    add: impl Fn(f64, f64, f64, f64) -> f64,
+) -> Lanes {
+    let mut all = [0.0; LANES];
+    for ((x, y), apart) in x.iter().zip(y).zip(apart) {
+        for (((own, x), y), apart) in all.iter_mut().zip(x).zip(y).zip(apart) {
+            *own = add(*own, *x, *y, *apart);
         }
     }
+    all
 }
