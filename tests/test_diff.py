@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import tensorbundle as tb
 from encoding import varint_field
-from tensorbundle.errors import CorruptionError
+from tensorbundle.errors import CorruptionError, UnsupportedError
 from writer import DTYPES, STRING, VARIANT, Bundle, shard_path
 from writer_v1 import V1File, write_shards
 
@@ -452,6 +452,23 @@ def test_slices_that_do_not_fit(tmp_path: Path) -> None:
     assert only(tb.diff(a, b, fast=True)).reason == "its slices do not fit it"
     with pytest.raises(CorruptionError, match="has no entry in the index"):
         tb.diff(a, b)
+
+
+def test_bytes_that_are_shared_without_end(tmp_path: Path) -> None:
+    """A small index that asks for the same bytes again and again."""
+    made = Bundle()
+    made.add("t000", W)
+    for i in range(1, 300):
+        made.items[b"t%03d" % i] = made.items[b"t000"]
+    a = made.write(tmp_path / "a")
+    with pytest.raises(UnsupportedError, match="share their bytes: 720000 are wanted of 2400"):
+        tb.diff(a, a)
+    assert len(tb.diff(a, a, names="t00*").equal) == 10
+    sixteen = [f"t{i:03d}" for i in range(16)]
+    assert not tb.diff(a, a, names=sixteen)
+    with pytest.raises(UnsupportedError, match="40800 are wanted of 2400"):
+        tb.diff(a, a, names=[*sixteen, "t016"])
+    assert len(tb.diff(a, a, fast=True).equal) == 300
 
 
 def test_what_was_salvaged(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ TESTED = {
     "max_unpacked": ("rust/wire/src/riegeli/tests.rs", "max_unpacked"),
     "MAX_FILLED_TENSOR": ("rust/wire/src/tensor_proto/values.rs", "filled_up_to_the_limit"),
     "MAX_PORTS": ("tests/test_limits.py", "test_outputs_of_a_node"),
+    "MAX_SHARED_READS": ("tests/test_diff.py", "test_bytes_that_are_shared_without_end"),
     "MAX_OUTPUT_ARGS": ("tests/test_limits.py", "test_outputs_of_a_definition"),
     "MAX_OUTPUTS": ("tests/test_limits.py", "test_outputs_of_a_graph"),
     "MAX_LISTED": ("tests/test_limits.py", "test_lists"),

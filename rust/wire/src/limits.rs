@@ -24,6 +24,10 @@ pub fn max_slices(index_len: u64) -> usize {
     usize::try_from(index_len).unwrap_or(usize::MAX)
 }
 
+/// How many times the bytes of its shards a bundle's tensors may be, together, to be compared. No writer shares bytes; without a
+/// limit a small index could ask for work without end.
+pub const MAX_SHARED_READS: u64 = 16;
+
 /// How deep groups of unknown fields may nest in a message: protobuf's own limit.
 pub const MAX_GROUP_DEPTH: usize = 100;
 

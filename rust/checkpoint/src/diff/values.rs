@@ -8,6 +8,7 @@
 
 use super::figures::{self, Figures, Tolerance};
 use super::{Diff, Kind, Row};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tensorbundle_store::{
@@ -16,6 +17,7 @@ use tensorbundle_store::{
 };
 use tensorbundle_wire::bundle::{ByteOrder, elements};
 use tensorbundle_wire::dtype::{DataType, Layout};
+use tensorbundle_wire::{Fault, limits};
 
 /// How many bytes of each side are looked at in one go.
 const STRETCH: u64 = 1 << 20;
@@ -65,6 +67,9 @@ pub(super) fn compare(
 ) -> Result<Result<(), Stopped>> {
     let (left, right) = (diff.a.clone(), diff.b.clone());
     let tensors = [a, b];
+    let same = || diff.rows.iter().filter(|row| row.kind == Kind::Equal);
+    check_shared(a, &left, same().filter_map(|row| row.a))?;
+    check_shared(b, &right, same().filter_map(|row| row.b))?;
     let mut twos = Vec::new();
     for (at, row) in diff.rows.iter().enumerate().filter(|(_, row)| row.kind == Kind::Equal) {
         twos.extend(two(tensors, [&left, &right], at, row)?);
@@ -164,6 +169,43 @@ pub(super) fn compare(
         }
     }
     Ok(Ok(()))
+}
+
+/// Refuses a bundle whose tensors share their bytes again and again.
+fn check_shared(
+    tensors: &Tensors,
+    listing: &Listing,
+    rows: impl Iterator<Item = usize>,
+) -> Result<()> {
+    let Some(index) = tensors.index_path() else { return Ok(()) };
+    let (mut wanted, mut ends) = (0_u64, HashMap::<i32, u64>::new());
+    let mut count = |shard: i32, offset: i64, size: i64| {
+        let (start, size) = (u64::try_from(offset).unwrap_or(0), u64::try_from(size).unwrap_or(0));
+        wanted = wanted.saturating_add(size);
+        let end = ends.entry(shard).or_default();
+        *end = start.saturating_add(size).max(*end);
+    };
+    for row in rows.filter_map(|i| listing.row(i)) {
+        if row.parts.is_empty() {
+            count(row.shard, row.offset, row.size);
+        }
+        for entry in row.parts.iter().filter_map(|part| part.entry.as_ref()) {
+            count(entry.shard, entry.offset, entry.size);
+        }
+    }
+    let there = ends.iter().fold(0_u64, |sum, (&shard, &end)| {
+        let file = std::fs::metadata(tensors.shard_path(u32::try_from(shard).unwrap_or(0)));
+        // Of one that is not there, reading says so.
+        sum.saturating_add(file.map_or(end, |file| file.len().min(end)))
+    });
+    if wanted <= there.saturating_mul(limits::MAX_SHARED_READS) {
+        return Ok(());
+    }
+    let what = format!(
+        "its tensors share their bytes: {wanted} are wanted of {there}, too many to be compared"
+    );
+    let fault = Fault::unsupported("index entries", what);
+    Err(Error::fault(&index, fault.advise("compare some by names, or only the checksums")))
 }
 
 /// The two tensors of a row; none if there is nothing to compare.
