@@ -414,7 +414,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             OSError, CorruptionError, UnsupportedError: the graph cannot be read.
         """
         meta = self.meta_graph if graph else None
-        reader = meta and meta._reader  # pyright: ignore[reportPrivateUsage]
+        reader = None if meta is None else meta._reader  # pyright: ignore[reportPrivateUsage]
         return self._open.to_arrow(reader, graph)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:

@@ -152,9 +152,8 @@ class Message:
         """The value of a field."""
 
 @final
-@final
 class ArrowTable:
-    """Rows and columns in Arrow's format, which DuckDB, Polars, pandas and PyArrow read as they are.
+    """Rows and columns in Arrow's format: DuckDB, Polars, pandas, PyArrow take them as they are.
 
     Immutable. Text is UTF-8: a byte of a name that is not becomes ``\\xNN``.
     """
@@ -200,6 +199,7 @@ class ArrowTable:
             OSError: it cannot be written.
         """
 
+@final
 class Reader:
     """An open checkpoint: what :class:`tensorbundle.Checkpoint` is made of."""
 
