@@ -200,6 +200,41 @@ class ArrowTable:
         """
 
 @final
+class ArrowWriter:
+    """A file in Arrow's own format, to which tables of one schema are appended."""
+
+    @staticmethod
+    def create(path: str, like: ArrowTable) -> ArrowWriter: ...
+    def append(self, table: ArrowTable) -> None: ...
+    def close(self) -> None: ...
+
+@final
+class Places:
+    """Where checkpoints are, or should be: below :mod:`tensorbundle.catalog`."""
+
+    def __len__(self) -> int: ...
+    def paths(self) -> list[str]: ...
+    def signatures(self) -> list[tuple[str, str]]: ...
+    def sizes(self) -> list[int]: ...
+    def scan(
+        self,
+        numbers: list[int],
+        verify: bool,
+        mmap: bool,
+        progress: Callable[[int, int], object] | None,
+    ) -> tuple[ArrowTable, ArrowTable, ArrowTable]: ...
+
+def walk(
+    roots: list[str],
+    follow_links: bool,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[Places, ArrowTable, int, int]:
+    """Below :func:`tensorbundle.catalog.discover`."""
+
+def places_of(paths: list[str]) -> Places:
+    """The places of these paths, as a walk finds them."""
+
+@final
 class Reader:
     """An open checkpoint: what :class:`tensorbundle.Checkpoint` is made of."""
 

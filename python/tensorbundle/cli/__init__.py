@@ -29,7 +29,8 @@ ERROR = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-COMMANDS = ("ls", "vars", "info", "cat", "graph", "verify", "diff")  # in the order of --help
+# In the order of --help.
+COMMANDS = ("ls", "vars", "info", "cat", "graph", "verify", "diff", "index", "query")
 
 
 def run() -> int:

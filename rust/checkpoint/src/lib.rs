@@ -9,6 +9,7 @@
 //! meta_file    the file with a checkpoint's graph
 //! fingerprint  what `fingerprint.pb` says, and whether it is of this checkpoint
 //! arrow        columns of facts, in Arrow's format
+//! catalog      whole stores of checkpoints, as rows
 //! elements     the numbers that a tensor's bytes stand for, type by type
 //! diff         what differs between two checkpoints
 //! near         names that are close to one that is not there
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod arrow;
+mod catalog;
 pub mod diff;
 mod directory;
 pub mod elements;
@@ -33,6 +35,7 @@ mod variables;
 mod verify;
 
 pub use arrow::{Roles, Table, nodes_table, tensors_table, text};
+pub use catalog::{Place, ScanOptions, Tables, Trouble, Walked, places_of, scan, walk};
 pub use directory::checkpoints_in;
 pub use fingerprint::{index_fingerprint, read_fingerprint};
 pub use locate::{Located, is_checkpoint, locate, named_in};

@@ -48,6 +48,21 @@ impl V1Files {
         (0..self.count.unwrap_or(1)).map(file)
     }
 
+    /// Those of these names that are its files.
+    pub(crate) fn present<'a>(&self, names: &'a [OsString]) -> impl Iterator<Item = PathBuf> + 'a {
+        let (dir, prefix, count) = (
+            self.prefix.parent().unwrap_or(Path::new("")).to_owned(),
+            self.prefix.file_name().unwrap_or_default().to_owned(),
+            self.count,
+        );
+        let own = move |name: &&OsString| match (count, split(Path::new(name))) {
+            (Some(count), Some(part)) => part.count == count && part.prefix.as_os_str() == prefix,
+            (None, _) => **name == prefix,
+            (Some(_), None) => false,
+        };
+        names.iter().filter(own).map(move |name| dir.join(name))
+    }
+
     /// Refuses a name that counts more files than any save has.
     pub(crate) fn check_count(&self) -> Result<()> {
         let Some(count) = self.count.filter(|&count| count > MAX_FILES) else {

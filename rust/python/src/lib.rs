@@ -2,6 +2,7 @@
 
 mod arrow;
 mod buffer;
+mod catalog;
 mod diff;
 mod directory;
 mod dtypes;
@@ -24,6 +25,8 @@ mod _native {
     use super::arrow::ArrowTable;
     #[pymodule_export]
     use super::buffer::TensorBuffer;
+    #[pymodule_export]
+    use super::catalog::{ArrowWriter, Places, places_of, walk};
     #[pymodule_export]
     use super::diff::{DiffRows, diff};
     #[pymodule_export]

@@ -15,6 +15,7 @@ mod tensors;
 pub use nodes::nodes_table;
 pub use roles::Roles;
 pub use tensors::tensors_table;
+pub(crate) use tensors::{TensorColumns, signed};
 
 use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow_ipc::writer::FileWriter;

@@ -9,6 +9,7 @@
 
 use crate::v1_files::names_in;
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::Path;
 use tensorbundle_store::{Bundle, Checked, Error, Finding, FindingKind, data_files, dir_and_name};
 use tensorbundle_wire::Fault;
@@ -54,6 +55,15 @@ pub(super) fn check_left_overs(prefix: &Path, checked: &mut Checked) {
             checked.findings.push(Finding::new(FindingKind::LeftOver, error));
         }
     }
+}
+
+/// What a file or directory of this name is, if a writer left it, whatever its checkpoint is called.
+pub(crate) fn temporary(name: &OsStr) -> Option<&'static str> {
+    let name = name.to_str()?;
+    [".tempstate", "_temp", ".part-"]
+        .iter()
+        .filter_map(|mark| name.get(name.rfind(mark)?..))
+        .find_map(left_over)
 }
 
 /// What a file is whose name goes on so behind the prefix, if a writer left it.

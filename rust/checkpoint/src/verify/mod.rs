@@ -9,6 +9,8 @@
 mod beside;
 mod graph;
 
+pub(crate) use beside::temporary;
+
 use crate::locate::Located;
 use std::path::{Path, PathBuf};
 use tensorbundle_store::{

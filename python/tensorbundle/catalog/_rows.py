@@ -1,0 +1,108 @@
+"""What is there, and the rows of one checkpoint: no state, nothing kept, nothing written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from .._native import ArrowTable, places_of, walk
+from .._paths import plain_path
+from .._verify import _Fixed  # pyright: ignore[reportPrivateUsage]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Progress = Callable[[int, int], object]
+
+TABLES = ("checkpoints", "tensors", "findings")
+"""What a catalog consists of."""
+
+
+class Place(_Fixed):
+    """Something that is, or should be, a checkpoint. Read-only; compares and pickles."""
+
+    __slots__ = ("bytes", "path", "signature")
+
+    def __init__(self, path: str, signature: str, size: int) -> None:
+        """Places come from :func:`discover`."""
+        self.path = path
+        """Its prefix, or the file or directory that a writer left behind."""
+        self.signature = signature
+        """64 bits in hexadecimal that change when the size of one of its files does, or the time
+        when it was last changed."""
+        self.bytes = size
+        """How many bytes its files have."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Place):
+            return NotImplemented
+        return (self.path, self.signature) == (other.path, other.signature)
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.signature))
+
+    def __reduce__(self) -> tuple[type[Place], tuple[str, str, int]]:
+        return Place, (self.path, self.signature, self.bytes)
+
+    def __repr__(self) -> str:
+        return f"<tensorbundle.catalog.Place {self.path!r}>"
+
+
+def discover(
+    roots: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    follow_links: bool = False,
+    progress: Progress | None = None,
+) -> list[Place]:
+    """Every checkpoint below some directories, in the order of their paths.
+
+    Also those that are broken, half copied, or being written. Only names, sizes and times are read,
+    and the first bytes of files that may be of format V1.
+
+    Args:
+        roots: directories; or checkpoints, as for :func:`tensorbundle.open`.
+        follow_links: go where links to directories lead. None is walked twice.
+        progress: looked at for exceptions only: how much there is nobody knows yet.
+
+    Raises:
+        OSError: a root does not exist. Directories below it that cannot be read are left out here;
+            :func:`index` makes findings of them.
+    """
+    places, _, _, _ = walk(roots_of(roots), follow_links, progress)
+    pairs = zip(places.paths(), places.signatures(), places.sizes(), strict=True)
+    return [Place(path, signature, size) for path, (_, signature), size in pairs]
+
+
+def rows(
+    path: str | os.PathLike[str],
+    table: str = "tensors",
+    *,
+    verify: bool = False,
+    mmap: bool = True,
+) -> ArrowTable:
+    """The rows of one checkpoint: a pure function that pickles, for engines to map over paths.
+
+    Args:
+        path: a prefix, or a V1 file: what :func:`discover` gives.
+        table: ``"checkpoints"`` (one row), ``"tensors"`` or ``"findings"``.
+        verify: check all data, too.
+        mmap: map the shards for that.
+
+    Returns:
+        An Arrow table; the columns are those of the catalog. Whatever is wrong with the checkpoint
+        is in its rows.
+
+    Raises:
+        ValueError: there is no such table; a NUL in the path.
+    """
+    if table not in TABLES:
+        raise ValueError(f"no table {table!r}: there are {', '.join(TABLES)}")
+    places = places_of([plain_path(path)])
+    return places.scan([0], verify, mmap, None)[TABLES.index(table)]
+
+
+def roots_of(roots: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Absolute, so that a catalog means the same wherever it is asked from."""
+    some = [roots] if isinstance(roots, (str, os.PathLike)) else list(roots)
+    if not some:
+        raise ValueError("no directory to look in")
+    return [os.path.abspath(plain_path(root)) for root in some]  # noqa: PTH100 - keeps links

@@ -1,0 +1,94 @@
+"""``tensorbundle index``: a catalog of every checkpoint below some directories."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tensorbundle.cli import _progress, _text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tensorbundle.catalog import IndexReport
+
+FINDING = 1
+
+DESCRIPTION = """\
+Index every checkpoint below some directories: a catalog with the tables checkpoints,
+tensors and findings. What is broken, half copied or being written is a row with its
+reason, never a stop. Only indexes and graphs' headers are read, with all cores.
+
+The ending of the output says what is written: .duckdb, .parquet, .arrow or .jsonl (of the
+last three, one file for each table). A second run into .duckdb or .parquet reads only what
+is new or changed, and drops what is gone; a run that was stopped goes on where it was.
+
+Exit code: 0 all are ok, 1 some are not, 2 an error.
+"""
+
+
+def add_parser(commands: _text.Commands) -> None:
+    parser = commands.add_parser(
+        "index",
+        help="a catalog of all checkpoints below some directories",
+        description=DESCRIPTION,
+        epilog=_text.examples(
+            "index /models -o models.duckdb",
+            "index --verify /models/run-7 -o run-7.parquet",
+            "query models.duckdb duplicates",
+        ),
+        formatter_class=_text.help_formatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("roots", metavar="ROOT", nargs="+", help="a directory, or a checkpoint")
+    add("-o", "--output", metavar="FILE", required=True, help="the catalog: .duckdb, .parquet, …")
+    add("--verify", action="store_true", help="check all data, too")
+    add("--follow-links", action="store_true", help="go where links to directories lead")
+    add("--no-mmap", action="store_true", help="read the files instead of mapping them")
+    add("-q", "--quiet", action="store_true", help="no progress, and no summary")
+    add("--json", action="store_true", help="the summary as a JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from tensorbundle import catalog
+
+    try:
+        with _progress.Progress("index", quiet=args.quiet, noun="checkpoints") as progress:
+            report = catalog.index(
+                args.roots,
+                args.output,
+                verify=args.verify,
+                follow_links=args.follow_links,
+                mmap=not args.no_mmap,
+                progress=progress,
+            )
+    except ValueError as error:
+        raise _text.CommandError(str(error)) from None
+    except KeyboardInterrupt:
+        print("tensorbundle: stopped; the next run goes on from here", file=sys.stderr)
+        raise
+    if args.json:
+        from tensorbundle.cli import _json
+
+        _json.write({"index": report.to_dict()})
+    elif not args.quiet:
+        print("\n".join(_lines(report)))
+    return FINDING if report.bad or report.unreadable else 0
+
+
+def _lines(report: IndexReport) -> list[str]:
+    rate = report.changed / report.seconds if report.seconds > 0 else 0
+    summary = (
+        f"{_text.count(report.found, 'checkpoint')}, {_text.count(report.directories, 'folder')}: "
+        f"{report.changed:,} scanned, {report.kept:,} as before, {report.dropped:,} gone; "
+        f"{report.seconds:.2f} s ({rate:,.0f}/s)"
+    )
+    lines = [summary]
+    if report.bad:
+        lines.append(f"{report.bad:,} of them not ok: tensorbundle query CATALOG broken")
+    if report.unreadable:
+        lines.append(f"{report.unreadable:,} not to be walked: see the table findings")
+    if report.links:
+        lines.append(f"{_text.count(report.links, 'link')} not followed (--follow-links)")
+    return [*lines, *map(_text.safe, report.outputs)]

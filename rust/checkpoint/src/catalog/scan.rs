@@ -1,0 +1,347 @@
+//! One checkpoint, as rows: from its index, and what is known of its files; from its data only if asked.
+//!
+//! ```text
+//! ok          it opens, and its shards are there and long enough; if data is checked: nothing was found
+//! damaged     it opens, but something of it is wrong or lost
+//! broken      it does not open; what can be saved of its index is listed all the same
+//! temporary   of a writer that did not finish, or has not yet
+//! ```
+//!
+//! What looks wrong is looked at by `verify`, so that a finding is the same sentence there and here.
+
+use super::columns::{Facts, Tables, Wrong, path_text};
+use super::walk::{Place, What};
+use crate::arrow::{Roles, Table, signed, text};
+use crate::locate::Located;
+use crate::meta_file::{meta_beside, open_meta_graph};
+use crate::object_graph::OBJECT_GRAPH;
+use crate::variables::join;
+use crate::verify::verify;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use std::collections::HashMap;
+use std::path::Path;
+use tensorbundle_store::{
+    Error, Finding, FindingKind, Format, Listing, Options, Result, Stopped, Tensors, Watch,
+    dir_and_name, on_all_cores,
+};
+use tensorbundle_wire::bundle::{ByteOrder, elements};
+use tensorbundle_wire::fingerprint::fingerprint64;
+use tensorbundle_wire::message::Message;
+use tensorbundle_wire::schema::schema;
+
+/// How checkpoints are scanned.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ScanOptions {
+    /// Check all data, too.
+    pub verify: bool,
+    /// Map the shards for that.
+    pub mmap: bool,
+}
+
+/// So many checkpoints are one piece of work.
+const GROUP: usize = 32;
+
+/// Graph files are read up to this size; larger ones are mapped.
+const READ_GRAPH: u64 = 32 << 20;
+
+/// The tables of `places`: checkpoints, tensors and findings, in their order. `watch` hears how many are done. The outer
+/// error is that it stopped the work.
+pub fn scan(
+    places: &[Place],
+    options: ScanOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Result<[Table; 3], ArrowError>, Stopped> {
+    let jobs = places.len().div_ceil(GROUP);
+    // Work is counted in bytes there; a checkpoint is worth a thread.
+    const EACH: u64 = 1 << 24;
+    let mut watch = |done: u64, total: u64| watch(done / EACH, total / EACH);
+    let total = places.len() as u64 * EACH;
+    let mut made = on_all_cores(jobs, total, &mut watch, |job, worker| {
+        let mut tables = Tables::default();
+        for place in places.iter().skip(job * GROUP).take(GROUP) {
+            let mut go_on = |_: u64, _: u64| worker.advance(0);
+            tables.append(place, options, &mut go_on)?;
+            if !worker.advance(EACH) {
+                break;
+            }
+        }
+        tables.finish()
+    })?;
+    made.sort_unstable_by_key(|(job, _)| *job);
+    Ok(put_together(made.into_iter().map(|(_, tables)| tables)))
+}
+
+fn put_together(
+    all: impl Iterator<Item = Result<[Vec<RecordBatch>; 3], ArrowError>>,
+) -> Result<[Table; 3], ArrowError> {
+    let schemas =
+        [Tables::checkpoints_schema(), Tables::tensors_schema(), Tables::findings_schema()];
+    let mut tables = schemas.map(|schema| Table { schema, batches: Vec::new() });
+    for made in all {
+        for (table, batches) in tables.iter_mut().zip(made?) {
+            table.batches.extend(batches.into_iter().filter(|batch| batch.num_rows() > 0));
+        }
+    }
+    Ok(tables)
+}
+
+impl Tables {
+    /// Appends the rows of one place.
+    fn append(
+        &mut self,
+        place: &Place,
+        options: ScanOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), ArrowError> {
+        let mut facts = Facts::of(place, options);
+        let located = match &place.what {
+            What::Checkpoint(located) => located,
+            What::Temporary(reason) => {
+                facts.status = "temporary";
+                facts.reason = Some((*reason).to_owned());
+                self.checkpoints.push(facts);
+                return Ok(());
+            }
+            What::NoIndex => {
+                let text = "data shards without an index: half a copy, or the index was removed";
+                self.broken(facts, "missing index", text.to_owned());
+                return Ok(());
+            }
+            What::Nothing => {
+                let text = "there is no checkpoint of this name";
+                self.broken(facts, "nothing there", format!("{}: {text}", facts_path(place)));
+                return Ok(());
+            }
+        };
+        let quick = match options.verify {
+            true => None,
+            false => Some(sound(located, place)),
+        };
+        match quick {
+            Some(Ok(Some(tensors))) => {
+                facts.status = "ok";
+                self.tensors_of(&mut facts, &tensors)?;
+                self.graph_of(&mut facts, tensors.prefix());
+                self.checkpoints.push(facts);
+                return Ok(());
+            }
+            Some(Ok(None)) | None => facts.status = "damaged",
+            Some(Err(_)) => facts.status = "broken",
+        }
+        let how = Options { mmap: options.mmap, verify: false };
+        let verified = match verify(located, how, options.verify, watch) {
+            Ok(Ok(verified)) => verified,
+            Ok(Err(Stopped)) => return Ok(()), // so is the whole scan
+            Err(error) => {
+                self.broken(facts, kind_of(&error), error.to_string());
+                return Ok(());
+            }
+        };
+        if options.verify && located.open(how).and_then(|it| it.listing().map(|_| ())).is_err() {
+            facts.status = "broken";
+        }
+        let findings: Vec<_> = verified.checked.findings.iter().map(wrong).collect();
+        facts.reason = findings.first().map(|first| first.text.clone());
+        if findings.is_empty() {
+            facts.status = "ok";
+        }
+        findings.iter().for_each(|found| self.wrong(&facts.path, found));
+        self.tensors_of(&mut facts, &verified.tensors)?;
+        self.graph_of(&mut facts, verified.tensors.prefix());
+        self.checkpoints.push(facts);
+        Ok(())
+    }
+
+    fn broken(&mut self, mut facts: Facts, kind: &'static str, text: String) {
+        facts.status = "broken";
+        facts.reason = Some(text.clone());
+        let file = Some(facts.path.clone());
+        self.wrong(&facts.path, &Wrong { kind, file, text, ..Wrong::default() });
+        self.checkpoints.push(facts);
+    }
+
+    /// Appends all tensors, and says how many there are.
+    fn tensors_of(&mut self, facts: &mut Facts, tensors: &Tensors) -> Result<(), ArrowError> {
+        let format = tensors.format();
+        facts.format = Some(if format == Format::V1 { "V1" } else { "V2" });
+        facts.shards = Some(i64::from(tensors.num_shards()));
+        facts.producer = Some(i64::from(tensors.producer()));
+        let big = tensors.order() == ByteOrder::Big;
+        facts.endianness = Some(if big { "big" } else { "little" });
+        let Ok(listing) = tensors.listing() else {
+            return Ok(()); // a finding says why
+        };
+        let objects = listing.contains(OBJECT_GRAPH);
+        let beside = meta_beside(tensors.prefix());
+        let saved_model =
+            beside.as_ref().is_some_and(|path| path.extension().is_none_or(|it| it != "meta"));
+        facts.style = Some(match (saved_model, objects) {
+            (true, _) => "saved_model",
+            (_, true) => "objects",
+            _ => "names",
+        });
+        let joined = objects.then(|| join(None, Some(listing.as_ref()), None).ok()).flatten();
+        let roles = match joined {
+            Some(join) => Roles::of(&join, listing),
+            None => Roles::by_name(listing),
+        };
+        let (mut count, mut bytes, mut partitioned) = (0_u64, 0_u64, 0);
+        for i in 0..listing.len() {
+            let Some(row) = listing.row(i) else {
+                continue;
+            };
+            count = count.saturating_add(elements(row.dims));
+            bytes = bytes.saturating_add(row.stored_bytes());
+            partitioned += i64::from(!row.parts.is_empty());
+            self.tensors.append(&row, i, format, &roles);
+            self.of_path(&facts.path)?;
+        }
+        facts.tensors = Some(listing.len() as i64);
+        (facts.elements, facts.bytes) = (Some(signed(count)), Some(signed(bytes)));
+        facts.partitioned = Some(partitioned);
+        let (structure, content) = fingerprints(listing);
+        facts.structure = Some(hex(structure));
+        facts.fingerprint = (format == Format::V2).then(|| hex(content));
+        Ok(())
+    }
+
+    /// What the graph beside it says of itself.
+    fn graph_of(&mut self, facts: &mut Facts, prefix: &Path) {
+        let Some(path) = meta_beside(prefix) else {
+            return;
+        };
+        facts.graph = Some(path_text(&path));
+        let large = std::fs::metadata(&path).is_ok_and(|meta| meta.len() > READ_GRAPH);
+        match open_meta_graph(&path, large, None) {
+            Ok(meta) => {
+                facts.nodes = Some(meta.graph().body().len() as i64);
+                facts.tensorflow = version(meta.message());
+            }
+            Err(error) => {
+                if facts.status == "ok" {
+                    facts.status = "damaged";
+                    facts.reason = Some(error.to_string());
+                }
+                let finding = Finding::new(FindingKind::DamagedGraph, error);
+                let found = wrong(&finding);
+                self.wrong(&facts.path, &found);
+            }
+        }
+    }
+}
+
+/// An open checkpoint whose index is whole, and whose shards are as long as it says; `None` if they are not.
+fn sound(located: &Located, place: &Place) -> Result<Option<Tensors>> {
+    let tensors = located.open(Options { mmap: false, verify: false })?;
+    let listing = tensors.listing()?;
+    if tensors.format() == Format::V1 {
+        return Ok(Some(tensors));
+    }
+    let mut ends: HashMap<i32, i64> = HashMap::new();
+    let mut lost = false;
+    for row in (0..listing.len()).filter_map(|i| listing.row(i)) {
+        let mut needs = |shard: i32, offset: i64, size: i64| {
+            let end = ends.entry(shard).or_default();
+            *end = offset.saturating_add(size).max(*end);
+        };
+        if row.parts.is_empty() {
+            needs(row.shard, row.offset, row.size);
+        }
+        for part in row.parts {
+            match &part.entry {
+                Some(entry) => needs(entry.shard, entry.offset, entry.size),
+                None => lost = true,
+            }
+        }
+    }
+    let long_enough = |(&shard, &end): (&i32, &i64)| {
+        let path = u32::try_from(shard).ok().map(|shard| tensors.shard_path(shard));
+        let stamp = place.stamps.iter().find(|stamp| Some(&stamp.path) == path.as_ref());
+        stamp.is_some_and(|stamp| i64::try_from(stamp.size).is_ok_and(|size| size >= end))
+    };
+    let whole = !lost && ends.iter().all(long_enough);
+    Ok(whole.then_some(tensors))
+}
+
+impl Facts {
+    fn of(place: &Place, options: ScanOptions) -> Self {
+        let (dir, name) = dir_and_name(&place.path);
+        let name = text(name.as_encoded_bytes()).into_owned();
+        let step = name.rsplit_once('-').and_then(|(_, digits)| digits.parse().ok());
+        Self {
+            path: path_text(&place.path),
+            directory: path_text(dir),
+            step: step.filter(|step| *step >= 0),
+            name,
+            files: place.stamps.len() as i64,
+            file_bytes: signed(place.stamps.iter().map(|stamp| stamp.size).sum()),
+            mtime_ns: place.stamps.iter().map(|stamp| stamp.mtime_ns).max(),
+            signature: hex(place.signature()),
+            checked: if options.verify { "data" } else { "index" },
+            ..Self::default()
+        }
+    }
+}
+
+fn facts_path(place: &Place) -> String {
+    path_text(&place.path)
+}
+
+fn wrong(finding: &Finding) -> Wrong {
+    let (part, tensor, file) = match &finding.error {
+        Error::Fault { path, tensor, fault } => (
+            Some(fault.part().to_owned()),
+            tensor.as_ref().map(|name| text(name).into_owned()),
+            path.as_deref().map(path_text),
+        ),
+        Error::Io { path, .. } => (Some("file".to_owned()), None, Some(path_text(path))),
+        _ => (None, None, None),
+    };
+    let (start, end) = finding.range.as_ref().map(|range| (range.start, range.end)).unzip();
+    let sentence = finding.error.to_string();
+    let (kind, shard) = (finding.kind.name(), finding.shard);
+    Wrong { kind, part, tensor, file, shard, start, end, text: sentence }
+}
+
+fn kind_of(error: &Error) -> &'static str {
+    match error {
+        Error::Io { .. } => FindingKind::Unreadable.name(),
+        _ => FindingKind::DamagedIndex.name(),
+    }
+}
+
+/// Of names, types and shapes; and of those with the checksums, which stand for the values.
+fn fingerprints(listing: &Listing) -> (u64, u64) {
+    let (mut structure, mut content) = (Vec::new(), Vec::new());
+    for row in (0..listing.len()).filter_map(|i| listing.row(i)) {
+        structure.extend_from_slice(row.name);
+        structure.push(0);
+        structure.extend_from_slice(&row.dtype.0.to_le_bytes());
+        row.dims.iter().for_each(|dim| structure.extend_from_slice(&dim.to_le_bytes()));
+        structure.extend_from_slice(&(row.dims.len() as u64).to_le_bytes());
+        if row.parts.is_empty() {
+            content.extend_from_slice(&row.crc.0.to_le_bytes());
+        }
+        for part in row.parts {
+            content.extend_from_slice(format!("{:?}", part.slice.0).as_bytes());
+            let crc = part.entry.as_ref().map_or(0, |entry| entry.crc.0);
+            content.extend_from_slice(&crc.to_le_bytes());
+        }
+    }
+    let structure = fingerprint64(&structure);
+    content.extend_from_slice(&structure.to_le_bytes());
+    (structure, fingerprint64(&content))
+}
+
+fn hex(word: u64) -> String {
+    format!("{word:016x}")
+}
+
+/// Which TensorFlow wrote a graph, if it says.
+fn version(bytes: bytes::Bytes) -> Option<String> {
+    let ty = schema().message("tensorflow.MetaGraphDef")?;
+    let info = Message::new(ty, bytes).message("meta_info_def").ok()??;
+    let version = info.text("tensorflow_version").ok()?;
+    (!version.is_empty()).then(|| text(&version).into_owned())
+}

@@ -1,0 +1,291 @@
+//! Directories, and what of the files in them are checkpoints.
+//!
+//! ```text
+//! X.index  X.data-…  X.meta          a checkpoint X; what is beside it belongs to its signature
+//! X  or  X-?????-of-N                a V1 file, told by its content
+//! X.data-… without X.index           half a copy
+//! X.tempstate…  X_temp_<hex>/        what a writer left behind, or is at work on
+//! ```
+//!
+//! A level of the tree at a time, the directories of a level on all cores; what comes out is sorted.
+
+use super::columns::path_text;
+use crate::locate::{Located, STATE_FILE, prefix_of};
+use crate::meta_file::meta_beside;
+use crate::v1_files::v1_in;
+use crate::verify::temporary;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use tensorbundle_store::{Error, Stopped, Watch, dir_and_name, index_path, on_all_cores};
+use tensorbundle_wire::fingerprint::fingerprint64;
+
+/// Something that is, or should be, a checkpoint.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its prefix, or the file or directory that was left.
+    pub path: PathBuf,
+    /// What it is.
+    pub what: What,
+    /// Its files that are there.
+    pub stamps: Vec<Stamp>,
+}
+
+/// What a place is.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A checkpoint, perhaps a broken one.
+    Checkpoint(Located),
+    /// Of a writer that did not finish, or has not yet.
+    Temporary(&'static str),
+    /// Data shards whose index is not there.
+    NoIndex,
+    /// There is nothing.
+    Nothing,
+}
+
+/// A file as it was when it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its path.
+    pub path: PathBuf,
+    /// How many bytes it has.
+    pub size: u64,
+    /// When it was last changed: nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+/// Something on the way that could not be walked.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// The directory.
+    pub path: PathBuf,
+    /// A phrase for it.
+    pub kind: &'static str,
+    /// A sentence for people.
+    pub text: String,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub struct Walked {
+    /// Checkpoints, in the order of their paths.
+    pub places: Vec<Place>,
+    /// What could not be walked, in the same order.
+    pub troubles: Vec<Trouble>,
+    /// How many directories there are.
+    pub directories: usize,
+    /// How many links to directories were not followed.
+    pub links: usize,
+}
+
+impl Place {
+    /// Its path, as catalogs have it.
+    pub fn text(&self) -> String {
+        path_text(&self.path)
+    }
+
+    /// A word of 64 bits that changes when one of its files does: its size, or when it was changed.
+    pub fn signature(&self) -> u64 {
+        let mut text = Vec::new();
+        for stamp in &self.stamps {
+            text.extend_from_slice(stamp.path.file_name().unwrap_or_default().as_encoded_bytes());
+            text.extend_from_slice(format!("\0{}\0{}\n", stamp.size, stamp.mtime_ns).as_bytes());
+        }
+        fingerprint64(&text)
+    }
+}
+
+impl Stamp {
+    fn new(path: PathBuf, meta: &Metadata) -> Self {
+        let time = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let mtime_ns = time.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        Self { path, size: meta.len(), mtime_ns }
+    }
+
+    fn of(path: PathBuf) -> Option<Self> {
+        let meta = fs::metadata(&path).ok()?;
+        Some(Self::new(path, &meta))
+    }
+}
+
+/// A directory's contents.
+#[derive(Default)]
+struct Contents {
+    places: Vec<Place>,
+    directories: Vec<PathBuf>,
+    links: Vec<PathBuf>,
+}
+
+/// Walks directories. The error is that `watch` stopped it.
+pub fn walk(
+    roots: &[PathBuf],
+    follow_links: bool,
+    watch: &mut Watch<'_>,
+) -> Result<Walked, Stopped> {
+    let mut walked = Walked::default();
+    let mut seen = HashSet::new();
+    let mut level: Vec<PathBuf> = roots.to_vec();
+    level.sort();
+    level.dedup();
+    level.retain(|root| {
+        follow_links.then(|| identity(root)).flatten().is_none_or(|id| seen.insert(id))
+    });
+    while !level.is_empty() {
+        walked.directories += level.len();
+        // How many there will be nobody knows: the watcher is asked, but not told.
+        let mut read = on_all_cores(level.len(), u64::MAX, &mut |_, _| watch(0, 0), |i, _| {
+            level.get(i).map(|dir| contents(dir))
+        })?;
+        read.sort_unstable_by_key(|(i, _)| *i);
+        let (mut next, mut links) = (Vec::new(), Vec::new());
+        for (dir, (_, contents)) in level.iter().zip(read) {
+            match contents {
+                Some(Ok(found)) => {
+                    walked.places.extend(found.places);
+                    next.extend(found.directories);
+                    links.extend(found.links);
+                }
+                Some(Err(error)) => {
+                    let text = Error::io(dir, error, "a directory").to_string();
+                    walked.troubles.push(Trouble { path: dir.clone(), kind: "unreadable", text });
+                }
+                None => {}
+            }
+        }
+        if follow_links {
+            seen.extend(next.iter().filter_map(|dir| identity(dir)));
+            for link in links {
+                if identity(&link).is_none_or(|id| seen.insert(id)) {
+                    next.push(link);
+                } else {
+                    let text = format!(
+                        "{}: a link to a directory that is walked already, or that it lies in; not followed",
+                        link.display()
+                    );
+                    walked.troubles.push(Trouble { path: link, kind: "link", text });
+                }
+            }
+        } else {
+            walked.links += links.len();
+        }
+        next.sort();
+        level = next;
+    }
+    walked.places.sort_by(|a, b| a.path.cmp(&b.path));
+    walked.troubles.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(walked)
+}
+
+/// What tells a directory from all others, however it is called.
+#[cfg(unix)]
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::metadata(dir).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(dir: &Path) -> Option<PathBuf> {
+    fs::canonicalize(dir).ok()
+}
+
+/// The places of these paths, as a walk finds them. Each directory is read once.
+pub fn places_of(paths: &[PathBuf]) -> Vec<Place> {
+    let mut known: HashMap<PathBuf, HashMap<PathBuf, Place>> = HashMap::new();
+    let of = |path: &PathBuf| {
+        let (dir, _) = dir_and_name(path);
+        let found = known.entry(dir.to_owned()).or_insert_with(|| {
+            let places = contents(dir).map(|found| found.places).unwrap_or_default();
+            places.into_iter().map(|place| (place.path.clone(), place)).collect()
+        });
+        let lone = || Place { path: path.clone(), what: What::Nothing, stamps: Vec::new() };
+        found.get(&dir.join(path.file_name().unwrap_or_default())).cloned().unwrap_or_else(lone)
+    };
+    paths.iter().map(of).collect()
+}
+
+/// The files of one prefix.
+#[derive(Default)]
+struct Set {
+    index: bool,
+    names: Vec<OsString>,
+}
+
+fn contents(dir: &Path) -> io::Result<Contents> {
+    let mut found = Contents::default();
+    let mut sets: BTreeMap<PathBuf, Set> = BTreeMap::new();
+    let mut others = Vec::new();
+    let there = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(there)? {
+        let entry = entry?;
+        entries.push((entry.file_name(), entry.file_type()?));
+    }
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, kind) in entries {
+        let path = dir.join(&name);
+        let linked = kind.is_symlink().then(|| fs::metadata(&path).ok()).flatten();
+        if let Some(reason) = temporary(&name) {
+            let stamps = Stamp::of(path.clone()).into_iter().collect();
+            found.places.push(Place { path, what: What::Temporary(reason), stamps });
+        } else if kind.is_dir() {
+            found.directories.push(path);
+        } else if linked.as_ref().is_some_and(Metadata::is_dir) {
+            found.links.push(path);
+        } else if let Some(prefix) = prefix_of(&path) {
+            let set = sets.entry(prefix).or_default();
+            set.index |= is_index(&name);
+            set.names.push(name);
+        } else if (kind.is_file() || linked.is_some_and(|meta| meta.is_file()))
+            && name != STATE_FILE
+        {
+            others.push(name);
+        }
+    }
+    for (prefix, set) in sets {
+        let data = set.names.iter().any(|name| !is_index(name) && !ends(name, ".meta"));
+        let what = match set.index {
+            true => What::Checkpoint(Located::Bundle(prefix.clone())),
+            false if data => What::NoIndex,
+            false => continue, // a graph by itself
+        };
+        let mut stamps: Vec<_> =
+            set.names.iter().filter_map(|name| Stamp::of(dir.join(name))).collect();
+        let beside = meta_beside(&prefix).filter(|_| dir.ends_with("variables"));
+        stamps.extend(beside.and_then(Stamp::of));
+        found.places.push(Place { path: prefix, what, stamps });
+    }
+    for files in v1_in(dir, &others) {
+        let stamps = files.present(&others).filter_map(Stamp::of).collect();
+        let path = files.prefix.clone();
+        found.places.push(Place { path, what: What::Checkpoint(Located::V1(files)), stamps });
+    }
+    Ok(found)
+}
+
+fn is_index(name: &OsStr) -> bool {
+    ends(name, ".index")
+}
+
+fn ends(name: &OsStr, end: &str) -> bool {
+    name.as_encoded_bytes().ends_with(end.as_bytes())
+}
+
+/// A root that is no directory: the checkpoint that it means.
+impl Place {
+    /// The place of what a path was found to be.
+    pub fn located(located: Located) -> Self {
+        let prefix = located.prefix().to_owned();
+        match places_of(std::slice::from_ref(&prefix)).pop() {
+            Some(place) if matches!(place.what, What::Checkpoint(_)) => place,
+            _ => {
+                let stamps = Stamp::of(index_path(&prefix)).into_iter().collect();
+                Self { path: prefix, what: What::Checkpoint(located), stamps }
+            }
+        }
+    }
+}
