@@ -190,7 +190,13 @@ def test_the_wheel_is_abi3_and_complete(wheel: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == project["requires-python"]
     wants = [need.replace("-", "_") for need in metadata.get_all("Requires-Dist", [])]
-    assert wants == project["dependencies"]
+    extras = {
+        f"{need} ; extra == '{extra}'"
+        for extra, needs in project["optional-dependencies"].items()
+        for need in needs
+    }
+    assert set(wants) == {*project["dependencies"], *extras}
+    assert len(wants) == len(set(wants))
     text = io.StringIO(metadata.get_payload()).readline()
     assert text.strip() == "# tensorbundle"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workload import Workload
-from workloads import big, diff, imports, many, meta, objects, sliced, v1, verify
+from workloads import big, diff, imports, many, meta, objects, sliced, v1, verify, zoo
 
 # `import` runs first: nothing else has filled this process yet.
 WORKLOADS: dict[str, Workload] = {
@@ -18,5 +18,6 @@ WORKLOADS: dict[str, Workload] = {
         objects.WORKLOAD,
         verify.WORKLOAD,
         diff.WORKLOAD,
+        zoo.WORKLOAD,
     )
 }

@@ -65,6 +65,9 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
     def infos() -> object:
         return tb.open(prefix).infos()
 
+    def columns() -> object:
+        return tb.open(prefix).to_arrow()
+
     def tuples() -> object:
         return [(info.name, info.shape, info.dtype) for info in tb.open(prefix).infos()]
 
@@ -85,6 +88,7 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
             Side("tensorflow", tensorflow_two_dicts),
             Side("infos", infos),
             Side("tuples", tuples),
+            Side("columns", columns),
         ],
         _ROUNDS,
         files=files,
@@ -106,6 +110,7 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
         ),
         listing(f"open, {count} names to shapes and to dtypes: two dicts", "dicts", times(20)),
         listing(f"open, {count} TensorInfo objects", "infos", times(20)),
+        listing(f"open, {count} rows of Arrow columns", "columns", times(100)),
         listing("the same, and name, shape, dtype of each as a tuple", "tuples", None),
     ]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], object]
     Three = tuple[ArrowTable, ArrowTable, ArrowTable]
 
-STEP = 1024
+STEP = 2048
 """Checkpoints between two commits."""
 
 STEP_BYTES = 4 << 30

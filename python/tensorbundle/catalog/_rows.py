@@ -73,31 +73,33 @@ def discover(
 
 
 def rows(
-    path: str | os.PathLike[str],
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     table: str = "tensors",
     *,
     verify: bool = False,
     mmap: bool = True,
 ) -> ArrowTable:
-    """The rows of one checkpoint: a pure function that pickles, for engines to map over paths.
+    """The rows of a checkpoint, or of several: a pure function that pickles, for engines to map.
 
     Args:
-        path: a prefix, or a V1 file: what :func:`discover` gives.
-        table: ``"checkpoints"`` (one row), ``"tensors"`` or ``"findings"``.
+        paths: a prefix, or a V1 file, as :func:`discover` gives them; or several.
+        table: ``"checkpoints"`` (one row each), ``"tensors"`` or ``"findings"``.
         verify: check all data, too.
         mmap: map the shards for that.
 
     Returns:
-        An Arrow table; the columns are those of the catalog. Whatever is wrong with the checkpoint
-        is in its rows.
+        An Arrow table; the columns are those of the catalog. Whatever is wrong with a checkpoint
+        is in its rows, and stops nothing. Several are scanned with all cores.
 
     Raises:
         ValueError: there is no such table; a NUL in the path.
     """
     if table not in TABLES:
         raise ValueError(f"no table {table!r}: there are {', '.join(TABLES)}")
-    places = places_of([plain_path(path)])
-    return places.scan([0], verify, mmap, None)[TABLES.index(table)]
+    some = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    places = places_of([plain_path(path) for path in some])
+    numbers = list(range(len(places)))
+    return places.scan(numbers, verify, mmap, None)[TABLES.index(table)]
 
 
 def roots_of(roots: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:

@@ -19,6 +19,11 @@ VERSION = 1
 """Of the tables. A catalog of a later one is not touched."""
 
 
+WRITING = {"memory_limit": "128MB", "threads": "1", "preserve_insertion_order": "false"}
+"""Rows go in while all cores scan the next: more threads would be in their way. DuckDB would keep
+in memory what it can, and rows in their order by waiting for each other."""
+
+
 def connect(path: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Opens a DuckDB file, or says what is needed for it.
 
@@ -35,7 +40,9 @@ def connect(path: str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     if read_only and not Path(path).exists():
         raise FileNotFoundError(2, "there is no such catalog", path)
     try:
-        found = duckdb.connect(path, read_only=read_only)
+        config: dict[str, str | bool | int | float | list[str]]
+        config = {} if read_only else {**WRITING}
+        found = duckdb.connect(path, read_only=read_only, config=config)
     except duckdb.Error as error:
         raise CheckpointError(f"{path}: cannot be opened as a catalog: {error}") from None
     try:

@@ -40,7 +40,7 @@ pub struct ScanOptions {
 }
 
 /// So many checkpoints are one piece of work.
-const GROUP: usize = 32;
+const GROUP: usize = 128;
 
 /// Graph files are read up to this size; larger ones are mapped.
 const READ_GRAPH: u64 = 32 << 20;
