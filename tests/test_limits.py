@@ -51,6 +51,7 @@ TESTED = {
     "LARGEST": ("tests/test_limits.py", "test_a_fingerprint"),
     "MAX_BLOCK_STARTS": ("rust/wire/src/table/find.rs", "zeros_are_no_blocks"),
     "MAX_SHARED_STRINGS": ("tests/test_verify_findings.py", "test_strings_that_share_too_often"),
+    "MAX_BINS": ("tests/test_stats.py", "test_some_by_name_and_what_is_no_number"),
     "MAX_FINDINGS": ("rust/store/src/finding.rs", "as_many_as_anybody_reads"),
     "MAX_LEN": ("tests/test_limits.py", "test_a_graph_of_four_gigabytes"),
     "MAX_UNPACKED": ("rust/wire/src/riegeli/tests.rs", "max_unpacked"),

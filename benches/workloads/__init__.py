@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workload import Workload
-from workloads import big, diff, imports, many, meta, objects, sliced, v1, verify, zoo
+from workloads import big, diff, imports, many, meta, objects, sliced, stats, v1, verify, zoo
 
 # `import` runs first: nothing else has filled this process yet.
 WORKLOADS: dict[str, Workload] = {
@@ -17,6 +17,7 @@ WORKLOADS: dict[str, Workload] = {
         v1.WORKLOAD,
         objects.WORKLOAD,
         verify.WORKLOAD,
+        stats.WORKLOAD,
         diff.WORKLOAD,
         zoo.WORKLOAD,
     )

@@ -37,6 +37,7 @@ from ._object_graph import ObjectAttribute, ObjectGraph, SlotVariable, TrackedOb
 from ._saved_model import SavedModel, load_saved_model
 from ._saved_objects import ConcreteFunction, SavedObject, SavedObjects
 from ._signatures import Signature, SignatureTensor
+from ._stats import StatsReport, TensorStats
 from ._variables import Finding, Variable, Variables
 from ._verify import VerifyFinding, VerifyReport, verify
 from .errors import (
@@ -79,11 +80,13 @@ __all__ = [
     "SignatureTensor",
     "SliceInfo",
     "SlotVariable",
+    "StatsReport",
     "StoredCheckpoint",
     "Tensor",
     "TensorDiff",
     "TensorInfo",
     "TensorNotFoundError",
+    "TensorStats",
     "TrackedObject",
     "UnsupportedError",
     "Variable",

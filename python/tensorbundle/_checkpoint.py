@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._chunk import Chunk
+    from ._diff import Names
     from ._meta_graph import MetaGraph
     from ._native import ArrowTable, TensorInfo
     from ._object_graph import ObjectGraph
     from ._salvaged import Lost
+    from ._stats import StatsReport
     from ._variables import Joined, Variables
     from ._verify import Progress, VerifyReport
 
@@ -420,6 +422,54 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """:meth:`to_arrow` as an ArrowArrayStream, for whoever takes the PyCapsule protocol."""
         return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    # Its values.
+
+    def stats(
+        self,
+        names: Names | None = None,
+        *,
+        histogram: int = 0,
+        progress: Progress | None = None,
+    ) -> StatsReport:
+        """What the values of its tensors are like: counts, extremes, mean, spread, norm.
+
+        Reads every byte once (twice for histograms), with all cores, the GIL let go, without
+        copies, a mebibyte at a time; tensors of V1 files are read whole, each by one core. Counts
+        of NaN, infinities, zeros and subnormals are exact, for every type of numbers. Sums are in
+        float64, in blocks of 1,024 elements put together by Chan's update, and do not depend on the
+        number of cores: of up to 2**32 elements the mean is within 1e-9 of the mean magnitude, as a
+        bound; in practice within 1e-15.
+
+        Args:
+            names: only these tensors: a glob over the whole name, several, or a function.
+            histogram: so many bins of equal width from the least to the greatest; 0 is none.
+            progress: called some twenty times a second, in this thread, with the bytes done and all
+                bytes. What it raises stops the work and comes out, as does ``KeyboardInterrupt``.
+
+        Raises:
+            CorruptionError, OSError: a tensor cannot be read; of a checkpoint that was opened with
+                ``verify=True`` checksums are checked, too.
+            ValueError: a number of bins below 0 or above 65,536.
+
+        Source: FORMAT 4.
+        """
+        from time import perf_counter
+
+        from ._diff import _chooser  # pyright: ignore[reportPrivateUsage]
+        from ._native import stats
+        from ._stats import StatsReport
+
+        start = perf_counter()
+        if histogram < 0:
+            raise ValueError(f"histogram must not be below 0, not {histogram!r}")
+        reader = self._open
+        wanted = None if names is None else _chooser(names)
+        which = None if wanted is None else [bool(wanted(name)) for name in reader.names()]
+        raw = stats(reader, which, histogram, progress)
+        skipped = tuple(row[0] for row in raw if row[3] is None)
+        raw = [row for row in raw if row[3] is not None]
+        return StatsReport(self.prefix, raw, skipped, perf_counter() - start)
 
     # Its soundness.
 

@@ -162,8 +162,8 @@ class ArrowTable:
     def from_columns(columns: list[tuple[str, str, Iterable[object]]]) -> ArrowTable:
         """A table of columns: name, kind and values of each, all of one length.
 
-        Kinds are ``str``, ``int``, ``uint``, ``float``, ``bool``, ``list[int]`` and ``list[str]``;
-        any value can be ``None``.
+        Kinds are ``str``, ``int``, ``uint``, ``float``, ``bool``, ``list[int]``, ``list[float]``
+        and ``list[str]``; any value can be ``None``.
 
         Raises:
             TypeError: another kind, or a value of another.
@@ -230,6 +230,14 @@ def walk(
     progress: Callable[[int, int], object] | None,
 ) -> tuple[Places, ArrowTable, int, int]:
     """Below :func:`tensorbundle.catalog.discover`."""
+
+def stats(
+    reader: Reader,
+    which: list[bool] | None,
+    bins: int,
+    progress: Callable[[int, int], object] | None,
+) -> list[RawStats]:
+    """Below :meth:`tensorbundle.Checkpoint.stats`."""
 
 def places_of(paths: list[str]) -> Places:
     """The places of these paths, as a walk finds them."""
@@ -703,6 +711,20 @@ def index_fingerprint(path: str, mmap: bool) -> int:
 
 def dtype_of(number: int) -> DType:
     """The type of a number."""
+
+RawStats = tuple[
+    str,
+    str,
+    tuple[int, ...],
+    tuple[
+        tuple[int, int, int, int, int, int],
+        tuple[float, float] | None,
+        tuple[float, float, float] | None,
+    ]
+    | None,
+    tuple[list[float], list[int]] | None,
+]
+"""Name, type, shape; the counts; least and greatest; mean, std, norm; edges and counts of bins."""
 
 RawFinding = tuple[
     str,

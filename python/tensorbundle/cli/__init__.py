@@ -30,7 +30,7 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 # In the order of --help.
-COMMANDS = ("ls", "vars", "info", "cat", "graph", "verify", "diff", "index", "query")
+COMMANDS = ("ls", "vars", "info", "cat", "graph", "verify", "stats", "diff", "index", "query")
 
 
 def run() -> int:

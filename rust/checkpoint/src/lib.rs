@@ -11,6 +11,7 @@
 //! arrow        columns of facts, in Arrow's format
 //! catalog      whole stores of checkpoints, as rows
 //! elements     the numbers that a tensor's bytes stand for, type by type
+//! stats        what the values of tensors are like
 //! diff         what differs between two checkpoints
 //! near         names that are close to one that is not there
 //! verify       everything that is wrong with a checkpoint, and what can be saved of it
@@ -30,6 +31,7 @@ mod meta_file;
 mod near;
 mod object_graph;
 mod state_file;
+pub mod stats;
 mod v1_files;
 mod variables;
 mod verify;

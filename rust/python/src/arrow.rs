@@ -38,8 +38,8 @@ pub(crate) fn failed(error: ArrowError) -> PyErr {
 
 #[pymethods]
 impl ArrowTable {
-    /// A table of columns: name, kind and values of each. Kinds are `str`, `int`, `uint`, `float`, `bool`, `list[int]`
-    /// and `list[str]`; a value can be `None`.
+    /// A table of columns: name, kind and values of each. Kinds are `str`, `int`, `uint`, `float`, `bool`, `list[int]`,
+    /// `list[float]` and `list[str]`; a value can be `None`.
     #[staticmethod]
     fn from_columns(columns: Vec<(String, String, Bound<'_, PyAny>)>) -> PyResult<Self> {
         let (mut fields, mut arrays) = (Vec::new(), Vec::new());
@@ -161,6 +161,7 @@ fn to_array(kind: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
         "float" => build!(Float64Builder, f64),
         "bool" => build!(BooleanBuilder, bool),
         "list[int]" => lists!(Int64Builder, i64),
+        "list[float]" => lists!(Float64Builder, f64),
         "list[str]" => lists!(StringBuilder, String),
         other => {
             return Err(PyTypeError::new_err(format!("no kind of column is called {other:?}")));

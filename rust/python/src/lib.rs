@@ -14,6 +14,7 @@ mod names;
 mod objects;
 mod reader;
 mod rows;
+mod stats;
 mod variables;
 mod verify;
 mod watch;
@@ -47,6 +48,8 @@ mod _native {
     use super::objects::ObjectGraphReader;
     #[pymodule_export]
     use super::reader::Reader;
+    #[pymodule_export]
+    use super::stats::stats;
     #[pymodule_export]
     use super::variables::{VariableRow, join};
     #[pymodule_export]

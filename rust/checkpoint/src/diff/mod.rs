@@ -19,6 +19,7 @@ mod values;
 
 pub use figures::{Figures, Tolerance};
 pub use pairs::{Collision, Names};
+pub(crate) use values::check_shared;
 
 use pairs::{Pair, pairs};
 use std::collections::HashSet;
