@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! sums      a stretch of elements: counts, extremes, mean, spread, bins
+//! lanes     the sums and extremes of that by vectors
 //! ```
 //!
 //! Tensors are cut into stretches, however they are stored, and small ones are put into one job until that is worth a turn. Each
 //! byte is read once; twice for histograms, whose bins depend on what was found. Tensors of V1 files are read whole.
 
+mod lanes;
 mod sums;
 
 pub use sums::{Extreme, Sums};

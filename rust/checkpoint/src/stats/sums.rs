@@ -11,14 +11,12 @@
 //!
 //! For n finite elements the mean is within (n/1024 + 200) · 2^-53 of the mean magnitude, and so is, of itself, the spread.
 
+use super::lanes::{Seen, apart, look};
 use crate::elements::{Element, Number};
-use pulp::NullaryFnOnce;
+use pulp::{Simd, WithSimd};
 
 /// Elements that are decoded at a time: they stay in the first cache.
 const BLOCK: usize = 1024;
-
-/// Chains of sums that do not wait for each other, for any width of vectors: so sums are the same on every machine.
-const LANES: usize = 8;
 
 /// The least and the greatest: exact for integers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,15 +126,15 @@ struct Stretch<'a, E> {
     element: std::marker::PhantomData<E>,
 }
 
-impl<E: Element> NullaryFnOnce for Stretch<'_, E> {
+impl<E: Element> WithSimd for Stretch<'_, E> {
     type Output = Sums;
 
     #[inline(always)]
-    fn call(self) -> Sums {
+    fn with_simd<S: Simd>(self, simd: S) -> Sums {
         let mut all = Sums::default();
         let numbers = E::split(self.bytes);
+        let mut values = [0.0; BLOCK];
         for block in numbers.chunks(if self.complex { 2 * BLOCK } else { BLOCK }) {
-            let mut values = [0.0; BLOCK];
             let count = if self.complex {
                 moduli::<E>(block, &mut values)
             } else {
@@ -145,7 +143,8 @@ impl<E: Element> NullaryFnOnce for Stretch<'_, E> {
                 }
                 block.len()
             };
-            let mut sums = of_block(values.get(..count).unwrap_or_default(), E::SMALLEST_NORMAL);
+            let mut sums =
+                of_block(simd, values.get(..count).unwrap_or_default(), E::SMALLEST_NORMAL);
             exact::<E>(block, self.complex, &mut sums);
             all.append(&sums);
         }
@@ -192,14 +191,14 @@ fn exact<E: Element>(block: &[E::Bytes], complex: bool, sums: &mut Sums) {
 }
 
 #[inline(always)]
-fn of_block(values: &[f64], smallest_normal: f64) -> Sums {
-    let seen = look(values);
+fn of_block<S: Simd>(simd: S, values: &[f64], smallest_normal: f64) -> Sums {
+    let seen = look(simd, values);
     let mut sums = Sums { elements: values.len() as u64, ..Sums::default() };
     if seen.sum.is_finite() {
         if seen.least_magnitude < smallest_normal || seen.least_magnitude == 0.0 {
             count_small(values, smallest_normal, &mut sums);
         }
-        spread(values, &seen, &mut sums);
+        spread(simd, values, &seen, &mut sums);
         return sums;
     }
     // Something is not finite; or the sum is beyond what a float64 holds.
@@ -218,52 +217,12 @@ fn of_block(values: &[f64], smallest_normal: f64) -> Sums {
     }
     let finite = finite.get(..count).unwrap_or_default();
     count_small(finite, smallest_normal, &mut sums);
-    spread(finite, &look(finite), &mut sums);
+    spread(simd, finite, &look(simd, finite), &mut sums);
     sums
 }
 
-/// What one pass says.
-struct Seen {
-    low: f64,
-    high: f64,
-    least_magnitude: f64,
-    sum: f64,
-}
-
 #[inline(always)]
-fn look(values: &[f64]) -> Seen {
-    let (mut low, mut high) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-    let (mut least, mut sum) = ([f64::INFINITY; LANES], [0.0; LANES]);
-    let (whole, rest) = values.as_chunks::<LANES>();
-    let mut take = |chunk: &[f64; LANES]| {
-        for ((((low, high), least), sum), &value) in
-            low.iter_mut().zip(&mut high).zip(&mut least).zip(&mut sum).zip(chunk)
-        {
-            *low = if value < *low { value } else { *low };
-            *high = if value > *high { value } else { *high };
-            let magnitude = value.abs();
-            *least = if magnitude < *least { magnitude } else { *least };
-            *sum += value;
-        }
-    };
-    whole.iter().for_each(&mut take);
-    let mut seen = Seen {
-        low: low.into_iter().fold(f64::INFINITY, f64::min),
-        high: high.into_iter().fold(f64::NEG_INFINITY, f64::max),
-        least_magnitude: least.into_iter().fold(f64::INFINITY, f64::min),
-        sum: sum.into_iter().sum(),
-    };
-    for &value in rest {
-        seen.low = seen.low.min(value);
-        seen.high = seen.high.max(value);
-        seen.least_magnitude = seen.least_magnitude.min(value.abs());
-        seen.sum += value;
-    }
-    seen
-}
-
-#[inline(always)]
-fn spread(values: &[f64], seen: &Seen, sums: &mut Sums) {
+fn spread<S: Simd>(simd: S, values: &[f64], seen: &Seen, sums: &mut Sums) {
     if values.is_empty() {
         return;
     }
@@ -272,21 +231,7 @@ fn spread(values: &[f64], seen: &Seen, sums: &mut Sums) {
         true => seen.sum / n,
         false => values.iter().map(|value| value / n).sum(),
     };
-    let (mut squares, mut apart) = ([0.0; LANES], [0.0; LANES]);
-    let (whole, rest) = values.as_chunks::<LANES>();
-    for chunk in whole {
-        for ((square, sum), value) in squares.iter_mut().zip(&mut apart).zip(chunk) {
-            let distance = value - mean;
-            *square += distance * distance;
-            *sum += distance;
-        }
-    }
-    let (mut square, mut sum): (f64, f64) = (squares.iter().sum(), apart.iter().sum());
-    for value in rest {
-        let distance = value - mean;
-        square += distance * distance;
-        sum += distance;
-    }
+    let (square, sum) = apart(simd, values, mean);
     // The mean is rounded: what the distances add up to is how far it is off.
     sums.mean = mean + sum / n;
     sums.squares = (square - sum * sum / n).max(0.0);
