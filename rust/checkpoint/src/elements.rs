@@ -35,6 +35,11 @@ pub trait Element: 'static {
 
 /// A number of Rust's.
 pub trait Number: Copy + PartialEq + PartialOrd + Default + Send + Sync + 'static {
+    /// Whether a float32 holds each of the values.
+    const FITS_F32: bool;
+
+    /// Its value, rounded if that does not fit.
+    fn to_f32(self) -> f32;
     /// Its value, rounded if it is an integer of more than 53 bits.
     fn to_f64(self) -> f64;
     /// Its value, if it is an integer.
@@ -42,8 +47,15 @@ pub trait Number: Copy + PartialEq + PartialOrd + Default + Send + Sync + 'stati
 }
 
 macro_rules! numbers {
-    ($integer:expr, $($number:ty)*) => {$(
+    ($integer:expr, $fits:expr, $($number:ty)*) => {$(
         impl Number for $number {
+            const FITS_F32: bool = $fits;
+
+            #[inline(always)]
+            fn to_f32(self) -> f32 {
+                self as f32
+            }
+
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 self as f64
@@ -57,8 +69,10 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(true, i8 i16 i32 i64 u8 u16 u32 u64);
-numbers!(false, f32 f64);
+numbers!(true, true, i8 i16 u8 u16);
+numbers!(true, false, i32 i64 u32 u64);
+numbers!(false, true, f32);
+numbers!(false, false, f64);
 
 /// Elements in big-endian order.
 pub struct Big<E>(PhantomData<E>);

@@ -39,6 +39,7 @@ mod tensors;
 mod v1;
 mod verify;
 
+pub use buffer::Scratch;
 pub use bundle::{
     Bundle, DataFile, Found, Options, data_files, data_path, dir_and_name, index_path,
 };

@@ -1,5 +1,6 @@
 //! A tensor's bytes: a view of its shard where that can be, a copy where it cannot.
 
+use crate::buffer::Scratch;
 use crate::bundle::{Bundle, Found};
 use crate::shard::Shard;
 use crate::{Error, Result};
@@ -94,7 +95,7 @@ impl Bundle {
                 let misaligned = bytes.as_ptr().align_offset(unit) != 0;
                 let copy = options.aligned && misaligned;
                 if options.touch && shard.is_mapped() && !copy {
-                    shard.look(&range, &mut Vec::new(), |_| ())?;
+                    shard.look(&range, &mut Scratch::default(), |_| ())?;
                 }
                 return Ok(Value::Raw(if copy { shard.copy(&range)? } else { bytes }));
             }
@@ -173,7 +174,7 @@ impl Bundle {
             return Ok(());
         }
         let mut running = RunningCrc::new();
-        shard.look(&range, &mut Vec::new(), |bytes| running.extend(bytes))?;
+        shard.look(&range, &mut Scratch::default(), |bytes| running.extend(bytes))?;
         let checked = crc::check("tensor data", "checksum", running.masked(), found.entry.crc);
         checked.map_err(|fault| data_fault(shard, &range, fault))?;
         self.verified().insert(found.id);

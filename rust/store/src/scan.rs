@@ -3,6 +3,7 @@
 //! Threads live for one call, as in `parallel`. The calling thread only watches, so that it can do what other threads
 //! must not: call back into Python, look for signals.
 
+use crate::buffer::Scratch;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -25,7 +26,7 @@ pub struct Stopped;
 /// What a worker has.
 pub struct Worker<'a> {
     /// Memory for what is read.
-    pub scratch: Vec<u8>,
+    pub scratch: Scratch,
     done: &'a AtomicU64,
     stop: &'a AtomicBool,
 }
@@ -47,7 +48,7 @@ pub fn on_all_cores<T: Send>(
 ) -> Result<Vec<(usize, T)>, Stopped> {
     let (next, done, stop) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let run = || {
-        let mut worker = Worker { scratch: Vec::new(), done: &done, stop: &stop };
+        let mut worker = Worker { scratch: Scratch::default(), done: &done, stop: &stop };
         let mut made = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let i = next.fetch_add(1, Ordering::Relaxed);

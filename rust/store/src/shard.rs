@@ -1,6 +1,7 @@
 //! One data file: tensors' bytes one after another, with nothing between them that can be relied on.
 
 use crate::buffer::Buffer;
+use crate::buffer::Scratch;
 use crate::pages::{Pages, chunks};
 use crate::source::{File, FileId};
 use crate::{Error, Result, map};
@@ -173,7 +174,7 @@ impl Shard {
     pub(crate) fn look(
         &self,
         range: &Range<u64>,
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
         mut look: impl FnMut(&[u8]),
     ) -> Result<()> {
         self.check(range)?;
@@ -182,11 +183,10 @@ impl Shard {
                 look(bytes);
                 continue;
             }
-            scratch.resize(SCRATCH, 0);
             let mut at = chunk.start;
             while at < chunk.end {
                 let len = (chunk.end - at).min(SCRATCH as u64);
-                let part = scratch.get_mut(..len as usize).unwrap_or_default();
+                let part = scratch.bytes(len as usize);
                 self.file()?.read_into(at, part)?;
                 look(part);
                 at += len;
@@ -201,7 +201,7 @@ impl Shard {
             return Ok(None);
         }
         let mut running = RunningCrc::new();
-        self.look(range, &mut Vec::new(), |bytes| running.extend(bytes))?;
+        self.look(range, &mut Scratch::default(), |bytes| running.extend(bytes))?;
         Ok(Some(running.masked()))
     }
 }

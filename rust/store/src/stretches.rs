@@ -9,6 +9,7 @@
 //! A tensor that is stored in one piece is looked at where it is mapped; one in slices, or that cannot be mapped, is put
 //! together in memory as large as the stretch. So two checkpoints can be compared in bounded memory, whatever their slices are.
 
+use crate::buffer::Scratch;
 use crate::bundle::Bundle;
 use crate::partition::{Piece, copy_piece};
 use crate::read::{ReadOptions, Value, data_fault};
@@ -135,6 +136,21 @@ impl Stretches<'_> {
         }
     }
 
+    /// As [`look`](Self::look), for one pass over much: what is mapped is read all the same, because the pages of a map
+    /// that was never touched cost more than a copy into memory that stays in the cache.
+    pub fn stream<T>(
+        &self,
+        stretch: &Range<u64>,
+        scratch: &mut [u8],
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
+        let Stored::Whole { shard, range, .. } = &self.stored else {
+            return self.look(stretch, scratch, look);
+        };
+        shard.read_into(range.start + stretch.start * self.width, scratch)?;
+        Ok(look(scratch))
+    }
+
     /// Holds what is stored against the checksums of the index.
     pub fn verify(&self) -> Result<()> {
         match &self.stored {
@@ -149,7 +165,7 @@ impl Stretches<'_> {
 
 fn verify(shard: &Shard, range: &Range<u64>, want: MaskedCrc) -> Result<()> {
     let mut running = RunningCrc::new();
-    shard.look(range, &mut Vec::new(), |bytes| running.extend(bytes))?;
+    shard.look(range, &mut Scratch::default(), |bytes| running.extend(bytes))?;
     crc::check("tensor data", "checksum", running.masked(), want)
         .map_err(|fault| data_fault(shard, range, fault))
 }

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tensorbundle_store::{
-    Error, Format, Listing, ReadOptions, Result, Stopped, Stretches, Tensors, Value, Watch, Worker,
-    cut, on_all_cores,
+    Error, Format, Listing, ReadOptions, Result, Scratch, Stopped, Stretches, Tensors, Value,
+    Watch, Worker, cut, on_all_cores,
 };
 use tensorbundle_wire::bundle::{ByteOrder, elements};
 use tensorbundle_wire::dtype::{DataType, Layout};
@@ -307,16 +307,15 @@ fn part(
     stretch: &Range<u64>,
     tolerance: Tolerance,
     make: Make,
-    scratch: &mut Vec<u8>,
+    scratch: &mut Scratch,
 ) -> Result<Made> {
     let [a, b] = open;
     let [name_a, name_b] = two.name;
     let len = (stretch.end - stretch.start).saturating_mul(two.width) as usize;
-    if scratch.len() < 2 * len {
-        scratch.resize(2 * len, 0);
-    }
-    let (for_a, others) = scratch.split_at_mut(len);
-    let for_b = others.get_mut(..len).unwrap_or_default();
+    // Both begin at a boundary.
+    let room = len.next_multiple_of(64);
+    let (for_a, for_b) = scratch.bytes(room + len).split_at_mut(room);
+    let for_a = for_a.get_mut(..len).unwrap_or_default();
     let made = a.look(stretch, for_a, |one| {
         b.look(stretch, for_b, |other| {
             let order = a.order();

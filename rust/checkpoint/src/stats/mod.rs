@@ -296,10 +296,8 @@ impl Look<'_> {
         let numbers = Numbers { at: piece.of, dtype: one.dtype, order: open.order() };
         for stretch in stretches {
             let bytes = one.bytes(&stretch);
-            let mut scratch = std::mem::take(&mut worker.scratch);
-            scratch.resize(bytes as usize, 0); // no more than a stretch, or one element
-            let result = open.look(&stretch, &mut scratch, |bytes| make(&numbers, bytes));
-            worker.scratch = scratch;
+            let scratch = worker.scratch.bytes(bytes as usize); // no more than a stretch, or one element
+            let result = open.stream(&stretch, scratch, |bytes| make(&numbers, bytes));
             made.push((piece.of, result.map_err(|error| error.for_tensor(row.name))?));
             if !worker.advance(bytes) {
                 break;

@@ -1,22 +1,23 @@
 //! What a stretch of elements is like: counts, extremes, mean and spread.
 //!
 //! ```text
-//! bytes ── decode ──> 1,024 float64 ── one pass ──> least, most, least magnitude, sum
-//!                                   ── one pass ──> squares around their mean
+//! 4,096 elements ── one pass ──> least, most, least magnitude, sums of the distances from a pivot and of their squares
 //! ```
 //!
-//! A finite sum says that there is neither NaN nor infinity among them, and the least magnitude that there are neither zeros nor
-//! subnormals: most blocks need no counting. Blocks are put together by Chan's update of means and squares, in the order of the
-//! file, so the figures do not depend on the number of cores. Of complex numbers it is about the modulus.
+//! Finite squares say that there is neither NaN nor infinity among them, and the least magnitude that there are neither zeros nor
+//! subnormals: most blocks need no counting. The pivot is the mean of what came before (of a first block, its own): were that far
+//! off, the means would be as far apart, and their spread greater than what is lost. Blocks are put together by Chan's update of
+//! means and squares, in the order of the file, so the figures do not depend on the number of cores. Of complex numbers it is about
+//! the modulus.
 //!
-//! For n finite elements the mean is within (n/1024 + 200) · 2^-53 of the mean magnitude, and so is, of itself, the spread.
+//! For n finite elements the mean is within (n/4096 + 3000) · 2^-53 of the mean magnitude, and so is, of itself, the spread.
 
-use super::lanes::{Seen, apart, look};
+use super::lanes::{Real, look};
 use crate::elements::{Element, Number};
 use pulp::{Simd, WithSimd};
 
-/// Elements that are decoded at a time: they stay in the first cache.
-const BLOCK: usize = 1024;
+/// Elements of which the sums are taken at a time.
+const BLOCK: usize = 4096;
 
 /// The least and the greatest: exact for integers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -133,20 +134,24 @@ impl<E: Element> WithSimd for Stretch<'_, E> {
     fn with_simd<S: Simd>(self, simd: S) -> Sums {
         let mut all = Sums::default();
         let numbers = E::split(self.bytes);
-        let mut values = [0.0; BLOCK];
-        for block in numbers.chunks(if self.complex { 2 * BLOCK } else { BLOCK }) {
-            let count = if self.complex {
-                moduli::<E>(block, &mut values)
-            } else {
-                for (value, &bytes) in values.iter_mut().zip(block) {
-                    *value = E::number(bytes).to_f64();
+        if self.complex {
+            let mut values = [0.0; BLOCK];
+            for block in numbers.chunks(2 * BLOCK) {
+                let count = moduli::<E>(block, &mut values);
+                let values = values.get(..count).unwrap_or_default();
+                append_block(simd, &mut all, values, |value| value, E::SMALLEST_NORMAL, None);
+            }
+        } else {
+            for block in numbers.chunks(BLOCK) {
+                let (exact, normal) = (exact::<E>(block), E::SMALLEST_NORMAL);
+                if E::Number::FITS_F32 {
+                    let number = |bytes| E::number(bytes).to_f32();
+                    append_block(simd, &mut all, block, number, normal, exact);
+                } else {
+                    let number = |bytes| E::number(bytes).to_f64();
+                    append_block(simd, &mut all, block, number, normal, exact);
                 }
-                block.len()
-            };
-            let mut sums =
-                of_block(simd, values.get(..count).unwrap_or_default(), E::SMALLEST_NORMAL);
-            exact::<E>(block, self.complex, &mut sums);
-            all.append(&sums);
+            }
         }
         all
     }
@@ -169,80 +174,116 @@ fn moduli<E: Element>(parts: &[E::Bytes], values: &mut [f64; BLOCK]) -> usize {
     pairs.len()
 }
 
+/// The least and the greatest.
+type Extremes = (Extreme, Extreme);
+
 /// Extremes of integers, which a float64 may not hold.
 #[inline(always)]
-fn exact<E: Element>(block: &[E::Bytes], complex: bool, sums: &mut Sums) {
-    if complex || E::Number::default().to_integer().is_none() {
-        return;
-    }
+fn exact<E: Element>(block: &[E::Bytes]) -> Option<Extremes> {
+    E::Number::default().to_integer()?;
     let mut numbers = block.iter().map(|&bytes| E::number(bytes));
-    let Some(first) = numbers.next() else {
-        return;
-    };
+    let first = numbers.next()?;
     let (mut low, mut high) = (first, first);
     for number in numbers {
         low = if number < low { number } else { low };
         high = if number > high { number } else { high };
     }
-    sums.extremes = low
-        .to_integer()
-        .zip(high.to_integer())
-        .map(|(low, high)| (Extreme::Integer(low), Extreme::Integer(high)));
+    let (low, high) = low.to_integer().zip(high.to_integer())?;
+    Some((Extreme::Integer(low), Extreme::Integer(high)))
 }
 
+/// Appends a block of `items`, which stand for the numbers that `number` makes of them.
 #[inline(always)]
-fn of_block<S: Simd>(simd: S, values: &[f64], smallest_normal: f64) -> Sums {
-    let seen = look(simd, values);
-    let mut sums = Sums { elements: values.len() as u64, ..Sums::default() };
-    if seen.sum.is_finite() {
-        if seen.least_magnitude < smallest_normal || seen.least_magnitude == 0.0 {
-            count_small(values, smallest_normal, &mut sums);
-        }
-        spread(simd, values, &seen, &mut sums);
-        return sums;
-    }
-    // Something is not finite; or the sum is beyond what a float64 holds.
-    let mut finite = [0.0; BLOCK];
-    let mut count = 0;
-    for &value in values {
-        if value.is_finite() {
-            if let Some(place) = finite.get_mut(count) {
-                *place = value;
+fn append_block<S: Simd, T: Copy, R: Real>(
+    simd: S,
+    all: &mut Sums,
+    items: &[T],
+    number: impl Fn(T) -> R + Copy,
+    smallest_normal: f64,
+    exact: Option<Extremes>,
+) {
+    let mut sums = Sums { elements: items.len() as u64, ..Sums::default() };
+    if !finite_block(simd, all, items, number, smallest_normal, &mut sums) {
+        // Something is not finite; or squares are beyond what a float64 holds.
+        let mut finite = [0.0; BLOCK];
+        let mut count = 0;
+        for value in items.iter().map(|&item| number(item).to_f64()) {
+            if value.is_finite() {
+                if let Some(place) = finite.get_mut(count) {
+                    *place = value;
+                }
+                count += 1;
             }
-            count += 1;
+            sums.nan += u64::from(value.is_nan());
+            sums.pos_inf += u64::from(value == f64::INFINITY);
+            sums.neg_inf += u64::from(value == f64::NEG_INFINITY);
         }
-        sums.nan += u64::from(value.is_nan());
-        sums.pos_inf += u64::from(value == f64::INFINITY);
-        sums.neg_inf += u64::from(value == f64::NEG_INFINITY);
+        let finite = finite.get(..count).unwrap_or_default();
+        if !finite_block(simd, all, finite, |value| value, smallest_normal, &mut sums) {
+            immense(finite, &mut sums);
+        }
     }
-    let finite = finite.get(..count).unwrap_or_default();
-    count_small(finite, smallest_normal, &mut sums);
-    spread(simd, finite, &look(simd, finite), &mut sums);
-    sums
+    sums.extremes = exact.or(sums.extremes);
+    all.append(&sums);
 }
 
+/// The sums of items that are finite, if they and the sums are.
 #[inline(always)]
-fn spread<S: Simd>(simd: S, values: &[f64], seen: &Seen, sums: &mut Sums) {
-    if values.is_empty() {
-        return;
-    }
-    let n = values.len() as f64;
-    let mean = match seen.sum.is_finite() {
-        true => seen.sum / n,
-        false => values.iter().map(|value| value / n).sum(),
+fn finite_block<S: Simd, T: Copy, R: Real>(
+    simd: S,
+    before: &Sums,
+    items: &[T],
+    number: impl Fn(T) -> R + Copy,
+    smallest_normal: f64,
+    sums: &mut Sums,
+) -> bool {
+    let Some(&first) = items.first() else {
+        return true;
     };
-    let (square, sum) = apart(simd, values, mean);
-    // The mean is rounded: what the distances add up to is how far it is off.
-    sums.mean = mean + sum / n;
-    sums.squares = (square - sum * sum / n).max(0.0);
+    let n = items.len() as f64;
+    let pivot = match before.finite() {
+        // Nothing is known of the mean: it is looked for first.
+        0 => {
+            let first = number(first).to_f64();
+            first + look(simd, items, number, first).apart / n
+        }
+        _ => before.mean,
+    };
+    let seen = look(simd, items, number, pivot);
+    if !seen.squares.is_finite() {
+        return false;
+    }
+    if seen.least_magnitude < smallest_normal || seen.least_magnitude == 0.0 {
+        count_small(items, number, smallest_normal, sums);
+    }
+    sums.mean = pivot + seen.apart / n;
+    sums.squares = (seen.squares - seen.apart * seen.apart / n).max(0.0);
     sums.extremes = Some((Extreme::Float(seen.low), Extreme::Float(seen.high)));
+    true
+}
+
+/// The sums of numbers whose squares are beyond what a float64 holds.
+fn immense(values: &[f64], sums: &mut Sums) {
+    let n = values.len() as f64;
+    sums.mean = values.iter().map(|value| value / n).sum();
+    sums.squares = f64::INFINITY;
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    sums.extremes = Some((Extreme::Float(low), Extreme::Float(high)));
+    count_small(values, |value| value, f64::MIN_POSITIVE, sums);
 }
 
 #[inline(always)]
-fn count_small(values: &[f64], smallest_normal: f64, sums: &mut Sums) {
+fn count_small<T: Copy, R: Real>(
+    items: &[T],
+    number: impl Fn(T) -> R,
+    smallest_normal: f64,
+    sums: &mut Sums,
+) {
     let (mut zeros, mut small) = (0_u64, 0_u64);
-    for value in values {
-        zeros += u64::from(*value == 0.0);
+    for &item in items {
+        let value = number(item).to_f64();
+        zeros += u64::from(value == 0.0);
         small += u64::from(value.abs() < smallest_normal);
     }
     sums.zeros = zeros;

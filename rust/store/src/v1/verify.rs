@@ -6,6 +6,7 @@
 use super::shard::V1Shard;
 use super::tensors::merge_sound;
 use super::{V1, V1Tensor};
+use crate::buffer::Scratch;
 use crate::bundle::Options;
 use crate::finding::{Finding, FindingKind, Findings, Several};
 use crate::scan::{Stopped, Watch, Worker, on_all_cores};
@@ -171,7 +172,7 @@ impl V1 {
         number: usize,
         places: &Places<'_>,
         found: &mut Found,
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
     ) {
         let Some(shard) = self.shards.get(number) else {
             return;
@@ -208,7 +209,7 @@ impl V1 {
         record: &Record,
         number: usize,
         places: &Places<'_>,
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
     ) -> (Option<(usize, usize)>, Result<(), (FindingKind, Fault)>) {
         let place = places.get(&(&*record.name, &record.slice, number));
         let place = place.and_then(|&(i, k)| Some((i, k, self.tensors.get(i)?)));
@@ -234,14 +235,13 @@ impl V1 {
 }
 
 /// Takes the values of a record, as reading it would.
-fn sound_values(tensor: &V1Tensor, record: &Record, scratch: &mut Vec<u8>) -> Result<(), Fault> {
+fn sound_values(tensor: &V1Tensor, record: &Record, scratch: &mut Scratch) -> Result<(), Fault> {
     let count = record.slice.region(&tensor.shape)?.elements();
     let values = CountedValues::new(&record.data, tensor.dtype, count)?;
     match tensor.dtype.layout() {
         Layout::Fixed { width, .. } => {
             // As many values as were counted in the record.
-            scratch.resize(count as usize * width, 0);
-            values.copy_to(0, scratch)
+            values.copy_to(0, scratch.bytes(count as usize * width))
         }
         Layout::Strings => values.items(0, count).map(|_| ()),
         Layout::Variants | Layout::None => {

@@ -5,6 +5,7 @@
 
 use super::{Checked, Piece};
 use crate::Error;
+use crate::buffer::Scratch;
 use crate::bundle::Bundle;
 use crate::finding::{Finding, FindingKind, Several};
 use crate::listing::Listing;
@@ -36,7 +37,7 @@ fn check_shard(
         Finding::new(kind, Error::fault(shard.path(), fault)).in_shard(number).at(range)
     };
     let (mut overlaps, mut gaps) = (Several::new(), Several::new());
-    let mut scratch = Vec::new();
+    let mut scratch = Scratch::default();
     let mut last: Option<&Piece> = None;
     let mut free = 0;
     let end = Piece::nothing_at(number, shard.len());
@@ -76,7 +77,7 @@ fn check_shard(
     }
 }
 
-fn is_padding(shard: &Shard, gap: &Range<u64>, scratch: &mut Vec<u8>) -> bool {
+fn is_padding(shard: &Shard, gap: &Range<u64>, scratch: &mut Scratch) -> bool {
     let mut zeros = true;
     let boundary = (gap.end - gap.start).checked_add(1).and_then(u64::checked_next_power_of_two);
     boundary.is_some_and(|boundary| gap.end.is_multiple_of(boundary))

@@ -11,6 +11,7 @@
 //! ```
 
 use super::{Check, Checked, Piece};
+use crate::buffer::Scratch;
 use crate::bundle::Bundle;
 use crate::finding::{Finding, FindingKind};
 use crate::listing::Listing;
@@ -142,7 +143,7 @@ fn read_units(
     units: &[Unit],
     window: &Range<u64>,
     sums: &mut Vec<u32>,
-    scratch: &mut Vec<u8>,
+    scratch: &mut Scratch,
 ) -> Result<()> {
     let (mut at, mut rest) = (window.start, units.iter().peekable());
     let mut running = RunningCrc::new();
@@ -255,7 +256,7 @@ fn read_alone(bundle: &Bundle, piece: &Piece) -> Result<MaskedCrc> {
     let mut running = RunningCrc::new();
     bundle
         .shard(piece.shard)?
-        .look(&piece.range, &mut Vec::new(), |bytes| running.extend(bytes))?;
+        .look(&piece.range, &mut Scratch::default(), |bytes| running.extend(bytes))?;
     Ok(running.masked())
 }
 
