@@ -5,6 +5,8 @@
 //! 2^32 terms is within 1e-12 of the sum of their magnitudes, and the same whatever the number of cores.
 
 use crate::elements::{Element, Number, Visitor, numbers_per_element, visit};
+use pulp::NullaryFnOnce;
+use std::marker::PhantomData;
 use tensorbundle_wire::bundle::ByteOrder;
 use tensorbundle_wire::dtype::DataType;
 
@@ -122,8 +124,21 @@ impl Visitor for Compare<'_> {
     type Output = Figures;
 
     fn visit<E: Element>(self) -> Figures {
-        let parts = if self.complex { 2 } else { 1 };
-        let (a, b) = (E::split(self.a), E::split(self.b));
+        pulp::Arch::new().dispatch(Elements::<E>(self, PhantomData))
+    }
+}
+
+/// By the widest vectors that this machine has.
+struct Elements<'a, E>(Compare<'a>, PhantomData<E>);
+
+impl<E: Element> NullaryFnOnce for Elements<'_, E> {
+    type Output = Figures;
+
+    #[inline(always)]
+    fn call(self) -> Figures {
+        let Compare { a, b, tolerance, complex } = self.0;
+        let parts = if complex { 2 } else { 1 };
+        let (a, b) = (E::split(a), E::split(b));
         let mut figures = Figures::default();
         let (mut x, mut y) = ([0.0; BLOCK], [0.0; BLOCK]);
         let (mut apart, mut equal) = ([0.0; BLOCK], [false; BLOCK]);
@@ -139,11 +154,11 @@ impl Visitor for Compare<'_> {
             let n = a.len().min(b.len());
             let block = Block { x: &x, y: &y, apart: &apart, equal: &equal, n };
             let next = if parts == 2 {
-                block.complex(self.tolerance)
+                block.complex(tolerance)
             } else if block.is_finite() {
-                block.quick(self.tolerance)
+                block.quick(tolerance)
             } else {
-                block.careful(self.tolerance)
+                block.careful(tolerance)
             };
             figures.extend(&next);
         }
@@ -175,11 +190,13 @@ struct Block<'a> {
 type Lanes = [f64; LANES];
 
 impl Block<'_> {
+    #[inline(always)]
     fn is_finite(&self) -> bool {
         let both = self.x.iter().zip(self.y).take(self.n);
         both.fold(true, |finite, (x, y)| finite & x.is_finite() & y.is_finite())
     }
 
+    #[inline(always)]
     fn changed(&self) -> u64 {
         let equal = self.equal.get(..self.n).unwrap_or_default();
         let count = |n: u32, &equal: &bool| n.wrapping_add(u32::from(equal));
@@ -187,6 +204,7 @@ impl Block<'_> {
     }
 
     /// All are finite. A few lanes at a time, again and again: a block stays near the core, and lanes in its registers.
+    #[inline(always)]
     fn quick(&self, tolerance: Tolerance) -> Figures {
         if self.n < BLOCK {
             return self.padded(tolerance);
@@ -224,6 +242,7 @@ impl Block<'_> {
     }
 
     /// A last block, with zeros behind its end, which then do not count.
+    #[inline(always)]
     fn padded(&self, tolerance: Tolerance) -> Figures {
         let pad = |numbers: &Numbers| {
             let mut own = *numbers;
