@@ -179,6 +179,75 @@ def test_data_is_checked_only_if_asked(tmp_path: Path) -> None:
     assert catalog.index(tmp_path / "store", output, verify=True).changed == 0
 
 
+def test_statistics_are_there_only_if_asked(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    fine = plain(root / "fine")
+    bad = plain(root / "bad", np.array([1, np.nan, -np.inf, 0, 1e-40], "<f4"), ("w",))
+    words = Bundle()
+    words.add("words", [b"a", b"b"])
+    words.write(root / "words")
+    output = tmp_path / "c.duckdb"
+    catalog.index(root, output)
+    assert catalog.query(output, "SELECT DISTINCT nan, mean FROM tensors").rows == [(None, None)]
+    with pytest.raises(CheckpointError, match=r"c\.duckdb: nothing is known .* in 3 .*--stats"):
+        catalog.query(output, "nans")
+    assert catalog.index(root, output, stats=True).changed == 3
+    ((*counts, name, path),) = catalog.query(output, "nans").rows
+    assert (counts, name, path) == ([1, 1, 5, "float32", [5]], "w", bad)
+    columns = "nan, pos_inf, neg_inf, zeros, subnormals, min, max, mean, std, norm"
+    for prefix in (fine, bad, str(root / "words")):
+        rows = catalog.query(
+            output, f"SELECT name, {columns} FROM tensors WHERE path = '{prefix}' ORDER BY name"
+        ).rows
+        report = tb.open(prefix).stats()
+        for tensor, *figures in rows:
+            if tensor in report:
+                want = [getattr(report[tensor], each) for each in columns.split(", ")]
+                assert figures == want
+            else:
+                assert (tensor, set(figures)) == ("words", {None})
+    totals = catalog.query(output, "SELECT stats, nan, inf FROM checkpoints ORDER BY path").rows
+    assert totals == [(True, 1, 1), (True, 0, 0), (True, 0, 0)]
+    # What is known is not forgotten by a run that does not ask; what is checked anew is.
+    assert catalog.index(root, output).changed == 0
+    assert catalog.index(root, output, stats=True).changed == 0
+    table = pa.table(catalog.rows(bad, stats=True))
+    assert table["nan"].to_pylist() == [1]
+
+
+def test_statistics_of_what_cannot_be_read(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    short = plain(root / "short", W, ("a", "b"))
+    os.truncate(shard_path(short, 0, 1), 100)  # the second tensor
+    (root / "gone").mkdir()
+    gone = plain(root / "gone" / "m")
+    Path(shard_path(gone, 0, 1)).unlink()
+    output = tmp_path / "c.duckdb"
+    report = catalog.index(root, output, stats=True)
+    assert (report.changed, report.bad) == (2, 2)
+    rows = catalog.query(output, "SELECT name, norm FROM tensors ORDER BY path, name").rows
+    norm = tb.open(short).stats("a")["a"].norm
+    assert rows == [("w", None), ("w/Adam", None), ("a", norm), ("b", None)]
+    kinds = catalog.query(output, "SELECT path, count(*) FROM findings GROUP BY 1 ORDER BY 1").rows
+    assert dict(kinds) == {gone: 1, short: 1}
+    assert catalog.index(root, output, stats=True).changed == 0
+
+
+def test_tensors_without_end_in_the_same_bytes(tmp_path: Path) -> None:
+    bundle = Bundle()
+    bundle.add("w000", np.zeros(1 << 14, "<f4"))
+    for i in range(1, 600):
+        bundle.items[f"w{i:03}".encode()] = bundle.items[b"w000"]
+    prefix = bundle.write(tmp_path / "m")
+    checkpoints, tensors, findings = (
+        pa.table(catalog.rows(prefix, name, stats=True)) for name in TABLES
+    )
+    assert checkpoints["status"].to_pylist() == ["damaged"]
+    assert tensors["nan"].null_count == 600
+    (text,) = findings["text"].to_pylist()
+    assert "too many to be read" in text
+
+
 def test_a_second_run_reads_what_is_new_or_changed(store: Path, tmp_path: Path) -> None:
     output = tmp_path / "c.duckdb"
     catalog.index(store, output)
@@ -379,7 +448,7 @@ def test_files_that_vanish_are_rows(tmp_path: Path) -> None:
 
     places, *_ = walk([str(root)], False, None)
     Path(f"{prefixes[1]}.index").unlink()
-    checkpoints, _, findings = places.scan([0, 1, 2], False, True, None)
+    checkpoints, _, findings = places.scan([0, 1, 2], False, False, True, None)
     assert checkpoints.column("status") == ["ok", "broken", "ok"]
     assert findings.column("kind") == ["unreadable"]
     assert "No such file" in findings.column("text")[0]
@@ -596,6 +665,11 @@ def test_index_and_query(store: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     )
     assert json.loads(out) == {"rows": [{"one": 1, "text": "x", "n": None}]}
     assert run(capsys, "index", store / "run" / "model.ckpt-100", "-o", output, "-q") == (1, "", "")
+    code, _, err = run(capsys, "query", output, "nans")
+    assert code == 2
+    assert "--stats" in err
+    assert run(capsys, "index", "--stats", store, "-o", output, "-q") == (1, "", "")
+    assert run(capsys, "query", output, "nans")[0] == 0
 
 
 def test_errors_of_the_commands(

@@ -220,6 +220,7 @@ class Places:
         self,
         numbers: list[int],
         verify: bool,
+        stats: bool,
         mmap: bool,
         progress: Callable[[int, int], object] | None,
     ) -> tuple[ArrowTable, ArrowTable, ArrowTable]: ...

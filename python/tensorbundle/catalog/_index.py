@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
 from .._native import ArrowTable, ArrowWriter, Places, walk
 from .._verify import _Fixed  # pyright: ignore[reportPrivateUsage]
@@ -89,6 +91,7 @@ def index(
     output: str | os.PathLike[str],
     *,
     verify: bool = False,
+    stats: bool = False,
     follow_links: bool = False,
     mmap: bool = True,
     progress: Progress | None = None,
@@ -96,8 +99,9 @@ def index(
     """Indexes every checkpoint below some directories.
 
     Reads indexes, headers of graphs, names, sizes and times, with all cores; data only with
-    ``verify``. What is broken, damaged, half copied or being written is a row like any other, with
-    its status, and rows in ``findings`` say what is wrong, as :func:`tensorbundle.verify` says it.
+    ``verify`` or ``stats``. What is broken, damaged, half copied or being written is a row like any
+    other, with its status, and rows in ``findings`` say what is wrong, as
+    :func:`tensorbundle.verify` says it.
 
     Args:
         roots: directories; or checkpoints, as for :func:`tensorbundle.open`.
@@ -107,8 +111,11 @@ def index(
             ``.parquet``: files ``NAME.checkpoints.parquet`` and so on, with the same rule.
             ``.arrow`` and ``.jsonl``: such files too, made anew by each run, without DuckDB.
         verify: check all data. What was indexed without is scanned again.
+        stats: say what the values of tensors are like: ``nan``, ``pos_inf``, ``neg_inf``,
+            ``zeros``, ``subnormals``, ``min``, ``max``, ``mean``, ``std`` and ``norm`` of each, as
+            :meth:`Checkpoint.stats` has them. What was indexed without is scanned again.
         follow_links: go where links to directories lead. None is walked twice.
-        mmap: map the shards for ``verify``.
+        mmap: map the shards for ``verify`` and ``stats``.
         progress: called with the checkpoints done and all of them that are to be scanned. What it
             raises stops the work and comes out; what was done until then is kept.
 
@@ -127,17 +134,26 @@ def index(
             f"{output}: what to write is told by the ending: .duckdb, .parquet, .arrow or .jsonl"
         )
     paths = roots_of(roots)
+    look = _Look(verify, stats, mmap)
     if kind in (".duckdb", ".db"):
         db = _store.connect(output)
         with db:
-            run = _Run(paths, verify, follow_links, mmap, progress)
+            run = _Run(paths, look, follow_links, progress)
             facts = _into_duckdb(db, run, output)
         outputs = [output]
     elif kind == ".parquet":
-        facts, outputs = _into_parquet(output, _Run(paths, verify, follow_links, mmap, progress))
+        facts, outputs = _into_parquet(output, _Run(paths, look, follow_links, progress))
     else:
-        facts, outputs = _into_files(output, _Run(paths, verify, follow_links, mmap, progress))
+        facts, outputs = _into_files(output, _Run(paths, look, follow_links, progress))
     return IndexReport(outputs=tuple(outputs), seconds=perf_counter() - start, **facts)
+
+
+class _Look(NamedTuple):
+    """How checkpoints are looked at."""
+
+    verify: bool
+    stats: bool
+    mmap: bool
 
 
 class _Run:
@@ -146,14 +162,12 @@ class _Run:
     def __init__(
         self,
         roots: list[str],
-        verify: bool,
+        look: _Look,
         follow_links: bool,
-        mmap: bool,
         progress: Progress | None,
     ) -> None:
         self.roots = roots
-        self.verify = verify
-        self.mmap = mmap
+        self.look = look
         self.progress = progress
         self.stop = False
         self.places: Places
@@ -176,7 +190,7 @@ class _Run:
         }
 
     def steps(self, numbers: list[int]) -> Iterator[list[int]]:
-        sizes = self.places.sizes() if self.verify else None
+        sizes = self.places.sizes() if self.look.verify or self.look.stats else None
         step: list[int] = []
         room = STEP_BYTES
         for number in numbers:
@@ -202,7 +216,7 @@ class _Run:
                 if self.progress is not None:
                     self.progress(base + done, total)
 
-            return self.places.scan(step, self.verify, self.mmap, told)
+            return self.places.scan(step, *self.look, told)
 
         with ThreadPoolExecutor(1) as pool:
             try:
@@ -230,18 +244,18 @@ def _into_duckdb(db: duckdb.DuckDBPyConnection, run: _Run, path: str) -> dict[st
 
 
 def _update(db: duckdb.DuckDBPyConnection, run: _Run) -> dict[str, object]:
-    _store.make(db, run.places.scan([], False, False, None), TABLES)
-    known: dict[str, tuple[str, str]] = {
-        path: (signature, checked)
-        for path, signature, checked in db.execute(
-            "SELECT path, signature, checked FROM checkpoints"
+    _store.make(db, run.places.scan([], *run.look, None), TABLES)
+    known: dict[str, tuple[str, bool, bool]] = {
+        path: (signature, checked == "data", stats)
+        for path, signature, checked, stats in db.execute(
+            "SELECT path, signature, checked, stats FROM checkpoints"
         ).fetchall()
     }
-    enough = ("data",) if run.verify else ("data", "index")
 
     def is_new(path: str, signature: str) -> bool:
-        before = known.get(path)
-        return before is None or before[0] != signature or before[1] not in enough
+        before, checked, stats = known.get(path, ("", False, False))
+        more = (run.look.verify and not checked) or (run.look.stats and not stats)
+        return before != signature or more
 
     numbers = [i for i, each in enumerate(run.signatures) if is_new(*each)]
     there = {path for path, _ in run.signatures}
@@ -304,7 +318,7 @@ def _load(db: duckdb.DuckDBPyConnection, run: _Run, outputs: dict[str, str]) -> 
     """Begins with the files of the last run; a run that was killed left more than those have."""
     if db.execute("SELECT count(*) FROM duckdb_tables()").fetchall() != [(0,)]:
         return
-    _store.make(db, run.places.scan([], False, False, None), TABLES)
+    _store.make(db, run.places.scan([], *run.look, None), TABLES)
     if all(Path(path).exists() for path in outputs.values()):
         db.execute("BEGIN")
         for name, path in outputs.items():
@@ -327,7 +341,7 @@ def _quoted(path: str) -> str:
 
 def _into_files(output: str, run: _Run) -> tuple[dict[str, object], list[str]]:
     outputs = _outputs(output)
-    empty = run.places.scan([], False, False, None)
+    empty = run.places.scan([], *run.look, None)
     lines = Path(output).suffix.lower() in (".jsonl", ".ndjson")
     make = _Lines if lines else ArrowWriter.create
     bad = 0
@@ -346,6 +360,10 @@ def _into_files(output: str, run: _Run) -> tuple[dict[str, object], list[str]]:
     return run.facts(len(run.signatures), 0, bad), list(outputs.values())
 
 
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
 class _Lines:
     """A file with a JSON object in each line."""
 
@@ -357,7 +375,8 @@ class _Lines:
 
         columns = table.to_pydict()
         for values in zip(*columns.values(), strict=True):
-            row = dict(zip(columns, values, strict=True))
+            # JSON knows no infinity, which the spread of immense numbers may be.
+            row = dict(zip(columns, map(_finite, values), strict=True))
             self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def close(self) -> None:

@@ -38,6 +38,14 @@ QUESTIONS = {
         WHERE path NOT IN (SELECT path FROM checkpoints) ORDER BY path
         """,
     ),
+    "nans": (
+        "tensors with NaNs or infinities, the worst first",
+        """
+        SELECT nan, pos_inf + neg_inf AS inf, elements, dtype, shape, name, path FROM tensors
+        WHERE nan > 0 OR pos_inf > 0 OR neg_inf > 0
+        ORDER BY (nan + pos_inf + neg_inf) / elements DESC, path, name
+        """,
+    ),
     "lineage": (
         "the checkpoints of a directory by step, and how many tensors are those of the one before",
         """
@@ -96,7 +104,8 @@ def query(catalog: str | os.PathLike[str], question: str) -> Answer:
 
     Raises:
         OSError: there is no such catalog.
-        CheckpointError: DuckDB is not installed; the file is no catalog; the SQL is wrong.
+        CheckpointError: DuckDB is not installed; the file is no catalog; the SQL is wrong; nobody
+            looked for NaNs when the catalog was made.
         UnsupportedError: the catalog was made by a later version.
     """
     path = os.fspath(catalog)
@@ -106,11 +115,25 @@ def query(catalog: str | os.PathLike[str], question: str) -> Answer:
     _, sql = QUESTIONS.get(question.strip(), ("", question))
     with db:
         try:
+            if question.strip() == "nans":
+                _need_stats(db, path)
             found = db.execute(sql)
             columns = tuple(str(column[0]) for column in found.description or ())
             return Answer(columns, found.fetchall())
         except duckdb.Error as error:
             raise CheckpointError(f"{path}: {error}") from None
+
+
+def _need_stats(db: Any, path: str) -> None:
+    """No answer must not look like one."""
+    (without,) = db.execute(
+        "SELECT count(*) FROM checkpoints WHERE tensors > 0 AND NOT stats"
+    ).fetchone()
+    if without:
+        raise CheckpointError(
+            f"{path}: nothing is known of the values in {without:,} of its checkpoints: index with "
+            "--stats (stats=True)"
+        )
 
 
 def _parquet(path: str) -> Any:

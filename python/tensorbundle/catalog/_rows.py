@@ -77,6 +77,7 @@ def rows(
     table: str = "tensors",
     *,
     verify: bool = False,
+    stats: bool = False,
     mmap: bool = True,
 ) -> ArrowTable:
     """The rows of a checkpoint, or of several: a pure function that pickles, for engines to map.
@@ -85,6 +86,7 @@ def rows(
         paths: a prefix, or a V1 file, as :func:`discover` gives them; or several.
         table: ``"checkpoints"`` (one row each), ``"tensors"`` or ``"findings"``.
         verify: check all data, too.
+        stats: say what the values of tensors are like, too, in columns that are null without.
         mmap: map the shards for that.
 
     Returns:
@@ -99,7 +101,7 @@ def rows(
     some = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     places = places_of([plain_path(path) for path in some])
     numbers = list(range(len(places)))
-    return places.scan(numbers, verify, mmap, None)[TABLES.index(table)]
+    return places.scan(numbers, verify, stats, mmap, None)[TABLES.index(table)]
 
 
 def roots_of(roots: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:

@@ -35,6 +35,8 @@ def add_parser(commands: _text.Commands) -> None:
             "index /models -o models.duckdb",
             "index --verify /models/run-7 -o run-7.parquet",
             "query models.duckdb duplicates",
+            "index --stats /models -o models.duckdb",
+            "query models.duckdb nans",
         ),
         formatter_class=_text.help_formatter,
         allow_abbrev=False,
@@ -43,6 +45,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("roots", metavar="ROOT", nargs="+", help="a directory, or a checkpoint")
     add("-o", "--output", metavar="FILE", required=True, help="the catalog: .duckdb, .parquet, …")
     add("--verify", action="store_true", help="check all data, too")
+    add("--stats", action="store_true", help="what the values of tensors are like, too")
     add("--follow-links", action="store_true", help="go where links to directories lead")
     add("--no-mmap", action="store_true", help="read the files instead of mapping them")
     add("-q", "--quiet", action="store_true", help="no progress, and no summary")
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
                 args.roots,
                 args.output,
                 verify=args.verify,
+                stats=args.stats,
                 follow_links=args.follow_links,
                 mmap=not args.no_mmap,
                 progress=progress,

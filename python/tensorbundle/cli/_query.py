@@ -17,6 +17,7 @@ findings, or a question that has a name:
   duplicates   checkpoints with the same names, types, shapes and checksums
   largest      the largest tensors
   broken       what is not as it should be, and why
+  nans         tensors with NaNs or infinities (of an index made with --stats)
   lineage      runs, by step, and how much of each checkpoint is as in the one before
 
 The catalog is opened for reading only.
@@ -38,7 +39,7 @@ def add_parser(commands: _text.Commands) -> None:
     )
     add = parser.add_argument
     add("catalog", metavar="CATALOG", help="a .duckdb file, or the .parquet name that index got")
-    add("question", metavar="SQL", help="SQL, or duplicates, largest, broken, lineage")
+    add("question", metavar="SQL", help="SQL, or duplicates, largest, broken, nans, lineage")
     add("--json", action="store_true", help="a JSON document with an object for each row")
     parser.set_defaults(run=run)
 

@@ -77,12 +77,13 @@ impl Places {
         py: Python<'py>,
         numbers: Vec<usize>,
         verify: bool,
+        stats: bool,
         mmap: bool,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Three> {
         let some: Option<Vec<_>> = numbers.iter().map(|&i| self.0.get(i).cloned()).collect();
         let some = some.ok_or_else(|| PyValueError::new_err("no such place"))?;
-        let options = ScanOptions { verify, mmap };
+        let options = ScanOptions { verify, stats, mmap };
         let tables = watched(py, progress, |watch| core::scan(&some, options, watch))?;
         let tables = tables.map_err(|_| stopped())?;
         let [checkpoints, tensors, findings] = tables.map_err(failed)?;

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! checkpoints   one row each: what it is, what it holds, whether it is sound
-//! tensors       path, and what `arrow` says of each tensor
+//! tensors       path, what `arrow` says of each tensor, and what its values are like
 //! findings      path, and what is wrong
 //! ```
 
+use super::values::ValueColumns;
 use crate::arrow::{TensorColumns, optional, text};
+use crate::stats::Sums;
 use arrow_array::builder::{Int64Builder, StringBuilder, UInt32Builder, UInt64Builder};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +43,9 @@ pub(crate) struct Facts {
     pub(crate) mtime_ns: Option<i64>,
     pub(crate) signature: String,
     pub(crate) checked: &'static str,
+    pub(crate) stats: bool,
+    pub(crate) nan: Option<i64>,
+    pub(crate) inf: Option<i64>,
 }
 
 /// Something that is wrong, as a row.
@@ -63,6 +68,7 @@ pub struct Tables {
     findings: Findings,
     tensor_paths: StringBuilder,
     pub(crate) tensors: TensorColumns,
+    values: ValueColumns,
     made: Vec<RecordBatch>,
 }
 
@@ -95,6 +101,8 @@ impl Tables {
         fields.push(int("nodes"));
         fields.push(text("tensorflow"));
         fields.extend(["files", "file_bytes", "mtime_ns"].map(int));
+        fields.push(optional("stats", DataType::Boolean));
+        fields.extend(["nan", "inf"].map(int));
         Arc::new(Schema::new(fields))
     }
 
@@ -102,6 +110,7 @@ impl Tables {
     pub fn tensors_schema() -> SchemaRef {
         let mut fields = vec![Field::new("path", DataType::Utf8, false)];
         fields.extend(TensorColumns::fields());
+        fields.extend(ValueColumns::fields());
         Arc::new(Schema::new(fields))
     }
 
@@ -120,9 +129,10 @@ impl Tables {
         ]))
     }
 
-    /// Says of which checkpoint the tensor is that was appended.
-    pub(crate) fn of_path(&mut self, path: &str) -> Result<(), ArrowError> {
+    /// Says of which checkpoint the tensor is that was appended, and what its values are like.
+    pub(crate) fn of_path(&mut self, path: &str, sums: Option<&Sums>) -> Result<(), ArrowError> {
         self.tensor_paths.append_value(path);
+        self.values.append(sums);
         if self.tensors.is_full() {
             self.cut()?;
         }
@@ -132,6 +142,7 @@ impl Tables {
     fn cut(&mut self) -> Result<(), ArrowError> {
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(self.tensor_paths.finish())];
         arrays.extend(self.tensors.arrays());
+        arrays.extend(self.values.arrays());
         self.made.push(RecordBatch::try_new(Self::tensors_schema(), arrays)?);
         Ok(())
     }
@@ -199,6 +210,9 @@ impl Tables {
             int(&|row| Some(row.files)),
             int(&|row| Some(row.file_bytes)),
             int(&|row| row.mtime_ns),
+            Arc::new(rows.iter().map(|row| Some(row.stats)).collect::<BooleanArray>()),
+            int(&|row| row.nan),
+            int(&|row| row.inf),
         ];
         let checkpoints = RecordBatch::try_new(Self::checkpoints_schema(), arrays)?;
         let mut found = self.findings;

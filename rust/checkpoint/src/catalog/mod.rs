@@ -3,6 +3,7 @@
 //! ```text
 //! walk        directories: what of the files in them are checkpoints, and the sizes and times of those
 //! scan        one of them: its rows, whatever is wrong with it
+//! values      what the values of its tensors are like, if that is asked for
 //! columns     the tables that rows go into: checkpoints, findings (tensors: see `arrow`)
 //! ```
 //!
@@ -10,6 +11,7 @@
 
 mod columns;
 mod scan;
+mod values;
 mod walk;
 
 pub use columns::Tables;

@@ -10,6 +10,7 @@
 //! What looks wrong is looked at by `verify`, so that a finding is the same sentence there and here.
 
 use super::columns::{Facts, Tables, Wrong, path_text};
+use super::values::Values;
 use super::walk::{Place, What};
 use crate::arrow::{Roles, Table, signed, text};
 use crate::locate::Located;
@@ -35,6 +36,8 @@ use tensorbundle_wire::schema::schema;
 pub struct ScanOptions {
     /// Check all data, too.
     pub verify: bool,
+    /// Say what the values are like, too.
+    pub stats: bool,
     /// Map the shards for that.
     pub mmap: bool,
 }
@@ -121,10 +124,7 @@ impl Tables {
         match quick {
             Some(Ok(Some(tensors))) => {
                 facts.status = "ok";
-                self.tensors_of(&mut facts, &tensors)?;
-                self.graph_of(&mut facts, tensors.prefix());
-                self.checkpoints.push(facts);
-                return Ok(());
+                return self.opened(facts, &tensors, options, watch);
             }
             Some(Ok(None)) | None => facts.status = "damaged",
             Some(Err(_)) => facts.status = "broken",
@@ -147,8 +147,34 @@ impl Tables {
             facts.status = "ok";
         }
         findings.iter().for_each(|found| self.wrong(&facts.path, found));
-        self.tensors_of(&mut facts, &verified.tensors)?;
-        self.graph_of(&mut facts, verified.tensors.prefix());
+        self.opened(facts, &verified.tensors, options, watch)
+    }
+
+    /// Appends what an open checkpoint, and the graph beside it, say.
+    fn opened(
+        &mut self,
+        mut facts: Facts,
+        tensors: &Tensors,
+        options: ScanOptions,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), ArrowError> {
+        let mut values = Values::default();
+        if options.stats {
+            values = match Values::of(tensors, watch) {
+                Ok(values) => values,
+                Err(Stopped) => return Ok(()), // so is the whole scan
+            };
+            let (nan, inf) = values.bad();
+            (facts.nan, facts.inf) = (Some(nan), Some(inf));
+        }
+        // What is damaged was told before, and in full.
+        if let Some(error) = values.error.take().filter(|_| facts.status == "ok") {
+            facts.status = "damaged";
+            facts.reason = Some(error.to_string());
+            self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
+        }
+        self.tensors_of(&mut facts, tensors, &values)?;
+        self.graph_of(&mut facts, tensors.prefix());
         self.checkpoints.push(facts);
         Ok(())
     }
@@ -162,7 +188,12 @@ impl Tables {
     }
 
     /// Appends all tensors, and says how many there are.
-    fn tensors_of(&mut self, facts: &mut Facts, tensors: &Tensors) -> Result<(), ArrowError> {
+    fn tensors_of(
+        &mut self,
+        facts: &mut Facts,
+        tensors: &Tensors,
+        values: &Values,
+    ) -> Result<(), ArrowError> {
         let format = tensors.format();
         facts.format = Some(if format == Format::V1 { "V1" } else { "V2" });
         facts.shards = Some(i64::from(tensors.num_shards()));
@@ -195,7 +226,7 @@ impl Tables {
             bytes = bytes.saturating_add(row.stored_bytes());
             partitioned += i64::from(!row.parts.is_empty());
             self.tensors.append(&row, i, format, &roles);
-            self.of_path(&facts.path)?;
+            self.of_path(&facts.path, values.rows.get(i).and_then(Option::as_ref))?;
         }
         facts.tensors = Some(listing.len() as i64);
         (facts.elements, facts.bytes) = (Some(signed(count)), Some(signed(bytes)));
@@ -279,6 +310,7 @@ impl Facts {
             mtime_ns: place.stamps.iter().map(|stamp| stamp.mtime_ns).max(),
             signature: hex(place.signature()),
             checked: if options.verify { "data" } else { "index" },
+            stats: options.stats,
             ..Self::default()
         }
     }
