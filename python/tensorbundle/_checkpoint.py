@@ -345,6 +345,30 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
         return to_torch(self.read(name), name, share)
 
+    def to_jax(self, name: str, *, device: Any = None) -> Any:
+        """Reads a tensor as one of JAX.
+
+        On the CPU it shares the mapped file, which nothing can write to through JAX, if it lies on
+        a multiple of 64 bytes and is of this machine's byte order; else it is copied.
+
+        Args:
+            name: as for :meth:`read`.
+            device: a device or sharding of JAX; its default if ``None``.
+
+        Returns:
+            A ``jax.Array`` of the tensor's own type; of quantized numbers, the plain integers.
+
+        Raises:
+            ImportError: JAX is not installed.
+            TypeError: strings and variants.
+            UnsupportedError: a type that JAX lacks; one of 64 bits that it would narrow, because
+                ``jax_enable_x64`` is off.
+            TensorNotFoundError, CorruptionError, OSError: as :meth:`read`.
+        """
+        from ._jax import to_jax
+
+        return to_jax(self.read(name), name, device)
+
     def info(self, name: str) -> TensorInfo:
         """What the index says of a tensor. No data is touched.
 
