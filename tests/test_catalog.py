@@ -34,7 +34,7 @@ from writer_v1 import V1File
 
 W = np.arange(24, dtype="<f4").reshape(4, 6)
 DATA = Path(__file__).parent / "data"
-TABLES = ("checkpoints", "tensors", "findings")
+TABLES = ("checkpoints", "tensors", "findings", "stats")
 
 
 def plain(path: Path, value: Any = W, names: tuple[str, ...] = ("w", "w/Adam")) -> str:
@@ -188,30 +188,27 @@ def test_statistics_are_there_only_if_asked(tmp_path: Path) -> None:
     words.write(root / "words")
     output = tmp_path / "c.duckdb"
     catalog.index(root, output)
-    assert catalog.query(output, "SELECT DISTINCT nan, mean FROM tensors").rows == [(None, None)]
+    assert catalog.query(output, "SELECT * FROM stats").rows == []
     with pytest.raises(CheckpointError, match=r"c\.duckdb: nothing is known .* in 3 .*--stats"):
         catalog.query(output, "nans")
     assert catalog.index(root, output, stats=True).changed == 3
     ((*counts, name, path),) = catalog.query(output, "nans").rows
-    assert (counts, name, path) == ([1, 1, 5, "float32", [5]], "w", bad)
-    columns = "nan, pos_inf, neg_inf, zeros, subnormals, min, max, mean, std, norm"
+    assert (counts, name, path) == ([1, 1, 5], "w", bad)
+    columns = "elements, nan, pos_inf, neg_inf, zeros, subnormals, min, max, mean, std, norm"
     for prefix in (fine, bad, str(root / "words")):
         rows = catalog.query(
-            output, f"SELECT name, {columns} FROM tensors WHERE path = '{prefix}' ORDER BY name"
+            output, f"SELECT name, {columns} FROM stats WHERE path = '{prefix}' ORDER BY name"
         ).rows
         report = tb.open(prefix).stats()
+        assert [name for name, *_ in rows] == sorted(report)
         for tensor, *figures in rows:
-            if tensor in report:
-                want = [getattr(report[tensor], each) for each in columns.split(", ")]
-                assert figures == want
-            else:
-                assert (tensor, set(figures)) == ("words", {None})
+            assert figures == [getattr(report[tensor], each) for each in columns.split(", ")]
     totals = catalog.query(output, "SELECT stats, nan, inf FROM checkpoints ORDER BY path").rows
     assert totals == [(True, 1, 1), (True, 0, 0), (True, 0, 0)]
     # What is known is not forgotten by a run that does not ask; what is checked anew is.
     assert catalog.index(root, output).changed == 0
     assert catalog.index(root, output, stats=True).changed == 0
-    table = pa.table(catalog.rows(bad, stats=True))
+    table = pa.table(catalog.rows(bad, "stats", stats=True))
     assert table["nan"].to_pylist() == [1]
 
 
@@ -225,9 +222,9 @@ def test_statistics_of_what_cannot_be_read(tmp_path: Path) -> None:
     output = tmp_path / "c.duckdb"
     report = catalog.index(root, output, stats=True)
     assert (report.changed, report.bad) == (2, 2)
-    rows = catalog.query(output, "SELECT name, norm FROM tensors ORDER BY path, name").rows
+    rows = catalog.query(output, "SELECT name, norm FROM stats ORDER BY path, name").rows
     norm = tb.open(short).stats("a")["a"].norm
-    assert rows == [("w", None), ("w/Adam", None), ("a", norm), ("b", None)]
+    assert rows == [("a", norm)]
     kinds = catalog.query(output, "SELECT path, count(*) FROM findings GROUP BY 1 ORDER BY 1").rows
     assert dict(kinds) == {gone: 1, short: 1}
     assert catalog.index(root, output, stats=True).changed == 0
@@ -239,11 +236,11 @@ def test_tensors_without_end_in_the_same_bytes(tmp_path: Path) -> None:
     for i in range(1, 600):
         bundle.items[f"w{i:03}".encode()] = bundle.items[b"w000"]
     prefix = bundle.write(tmp_path / "m")
-    checkpoints, tensors, findings = (
+    checkpoints, tensors, findings, stats = (
         pa.table(catalog.rows(prefix, name, stats=True)) for name in TABLES
     )
     assert checkpoints["status"].to_pylist() == ["damaged"]
-    assert tensors["nan"].null_count == 600
+    assert (len(tensors), len(stats)) == (600, 0)
     (text,) = findings["text"].to_pylist()
     assert "too many to be read" in text
 
@@ -448,7 +445,7 @@ def test_files_that_vanish_are_rows(tmp_path: Path) -> None:
 
     places, *_ = walk([str(root)], False, None)
     Path(f"{prefixes[1]}.index").unlink()
-    checkpoints, _, findings = places.scan([0, 1, 2], False, False, True, None)
+    checkpoints, _, findings, _ = places.scan([0, 1, 2], False, False, True, None)
     assert checkpoints.column("status") == ["ok", "broken", "ok"]
     assert findings.column("kind") == ["unreadable"]
     assert "No such file" in findings.column("text")[0]

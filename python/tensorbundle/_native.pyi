@@ -223,7 +223,7 @@ class Places:
         stats: bool,
         mmap: bool,
         progress: Callable[[int, int], object] | None,
-    ) -> tuple[ArrowTable, ArrowTable, ArrowTable]: ...
+    ) -> tuple[ArrowTable, ArrowTable, ArrowTable, ArrowTable]: ...
 
 def walk(
     roots: list[str],

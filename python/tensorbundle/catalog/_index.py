@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import duckdb
 
     Progress = Callable[[int, int], object]
-    Three = tuple[ArrowTable, ArrowTable, ArrowTable]
+    Four = tuple[ArrowTable, ArrowTable, ArrowTable, ArrowTable]
 
 STEP = 2048
 """Checkpoints between two commits."""
@@ -106,14 +106,16 @@ def index(
     Args:
         roots: directories; or checkpoints, as for :func:`tensorbundle.open`.
         output: by its ending. ``.duckdb`` (or ``.db``): a catalog with tables ``checkpoints``,
-            ``tensors`` and ``findings``, changed in place: a second run scans what is new or
-            changed (by size and time of its files) and drops what is gone below the same roots.
+            ``tensors``, ``findings`` and ``stats``, changed in place: a second run scans what is
+            new or changed (by size and time of its files) and drops what is gone below the same
+            roots.
             ``.parquet``: files ``NAME.checkpoints.parquet`` and so on, with the same rule.
             ``.arrow`` and ``.jsonl``: such files too, made anew by each run, without DuckDB.
         verify: check all data. What was indexed without is scanned again.
-        stats: say what the values of tensors are like: ``nan``, ``pos_inf``, ``neg_inf``,
-            ``zeros``, ``subnormals``, ``min``, ``max``, ``mean``, ``std`` and ``norm`` of each, as
-            :meth:`Checkpoint.stats` has them. What was indexed without is scanned again.
+        stats: say in table ``stats`` what the values of tensors are like: ``nan``, ``pos_inf``,
+            ``neg_inf``, ``zeros``, ``subnormals``, ``min``, ``max``, ``mean``, ``std`` and ``norm``
+            of each, as :meth:`Checkpoint.stats` has them. What was indexed without is scanned
+            again.
         follow_links: go where links to directories lead. None is walked twice.
         mmap: map the shards for ``verify`` and ``stats``.
         progress: called with the checkpoints done and all of them that are to be scanned. What it
@@ -202,14 +204,14 @@ class _Run:
         if step:
             yield step
 
-    def scan(self, numbers: list[int]) -> Iterator[Three]:
+    def scan(self, numbers: list[int]) -> Iterator[Four]:
         """Rows of these places, a step at a time; the next is scanned while one is taken."""
         from concurrent.futures import ThreadPoolExecutor
 
         total = len(numbers)
         before = 0
 
-        def work(step: list[int], base: int) -> Three:
+        def work(step: list[int], base: int) -> Four:
             def told(done: int, _: int) -> None:
                 if self.stop:
                     raise KeyboardInterrupt

@@ -41,7 +41,7 @@ QUESTIONS = {
     "nans": (
         "tensors with NaNs or infinities, the worst first",
         """
-        SELECT nan, pos_inf + neg_inf AS inf, elements, dtype, shape, name, path FROM tensors
+        SELECT nan, pos_inf + neg_inf AS inf, elements, name, path FROM stats
         WHERE nan > 0 OR pos_inf > 0 OR neg_inf > 0
         ORDER BY (nan + pos_inf + neg_inf) / elements DESC, path, name
         """,
@@ -99,8 +99,8 @@ def query(catalog: str | os.PathLike[str], question: str) -> Answer:
 
     Args:
         catalog: a ``.duckdb`` file made by :func:`index`; or the ``.parquet`` name it was given.
-        question: SQL over the tables ``checkpoints``, ``tensors`` and ``findings``, or one of
-            :data:`QUESTIONS`.
+        question: SQL over the tables ``checkpoints``, ``tensors``, ``findings`` and ``stats``, or
+            one of :data:`QUESTIONS`.
 
     Raises:
         OSError: there is no such catalog.

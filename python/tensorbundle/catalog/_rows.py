@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Progress = Callable[[int, int], object]
 
-TABLES = ("checkpoints", "tensors", "findings")
+TABLES = ("checkpoints", "tensors", "findings", "stats")
 """What a catalog consists of."""
 
 
@@ -84,9 +84,10 @@ def rows(
 
     Args:
         paths: a prefix, or a V1 file, as :func:`discover` gives them; or several.
-        table: ``"checkpoints"`` (one row each), ``"tensors"`` or ``"findings"``.
+        table: ``"checkpoints"`` (one row each), ``"tensors"``, ``"findings"`` or ``"stats"``, which
+            is empty unless ``stats`` is true.
         verify: check all data, too.
-        stats: say what the values of tensors are like, too, in columns that are null without.
+        stats: look at the values of all tensors, too.
         mmap: map the shards for that.
 
     Returns:

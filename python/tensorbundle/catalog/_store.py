@@ -1,4 +1,4 @@
-"""The catalog itself: three tables in DuckDB, and what says which version they are of."""
+"""The catalog itself: its tables in DuckDB, and what says which version they are of."""
 
 from __future__ import annotations
 

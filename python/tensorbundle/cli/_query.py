@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tensorbundle.catalog import Answer
 
 DESCRIPTION = """\
-Ask a catalog that "tensorbundle index" made: SQL over the tables checkpoints, tensors and
-findings, or a question that has a name:
+Ask a catalog that "tensorbundle index" made: SQL over the tables checkpoints, tensors,
+findings and stats, or a question that has a name:
 
   duplicates   checkpoints with the same names, types, shapes and checksums
   largest      the largest tensors

@@ -17,8 +17,8 @@ use tensorbundle_checkpoint::{self as core, Place, ScanOptions, Table, Tables, l
 #[pyclass(frozen, module = "tensorbundle._native")]
 pub(crate) struct Places(Vec<Place>);
 
-/// Checkpoints, tensors and findings.
-type Three = (ArrowTable, ArrowTable, ArrowTable);
+/// Checkpoints, tensors, findings and stats.
+type Four = (ArrowTable, ArrowTable, ArrowTable, ArrowTable);
 
 /// Walks directories: places, what could not be walked as findings, how many directories, how many links were left.
 #[pyfunction]
@@ -39,7 +39,7 @@ pub(crate) fn walk<'py>(
     walked.places.dedup_by(|a, b| a.path == b.path);
     let mut tables = Tables::default();
     walked.troubles.iter().for_each(|trouble| tables.trouble(trouble));
-    let [_, _, findings] = tables.finish().map_err(failed)?;
+    let [_, _, findings, _] = tables.finish().map_err(failed)?;
     let findings = Table { schema: Tables::findings_schema(), batches: findings };
     Ok((Places(walked.places), ArrowTable(findings), walked.directories, walked.links))
 }
@@ -71,7 +71,7 @@ impl Places {
         self.0.iter().map(|place| place.stamps.iter().map(|stamp| stamp.size).sum()).collect()
     }
 
-    /// The rows of some of them, by number: checkpoints, tensors, findings. `progress` hears of checkpoints.
+    /// The rows of some of them, by number: checkpoints, tensors, findings, stats. `progress` hears of checkpoints.
     fn scan<'py>(
         &self,
         py: Python<'py>,
@@ -80,14 +80,14 @@ impl Places {
         stats: bool,
         mmap: bool,
         progress: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Three> {
+    ) -> PyResult<Four> {
         let some: Option<Vec<_>> = numbers.iter().map(|&i| self.0.get(i).cloned()).collect();
         let some = some.ok_or_else(|| PyValueError::new_err("no such place"))?;
         let options = ScanOptions { verify, stats, mmap };
         let tables = watched(py, progress, |watch| core::scan(&some, options, watch))?;
         let tables = tables.map_err(|_| stopped())?;
-        let [checkpoints, tensors, findings] = tables.map_err(failed)?;
-        Ok((ArrowTable(checkpoints), ArrowTable(tensors), ArrowTable(findings)))
+        let [checkpoints, tensors, findings, stats] = tables.map_err(failed)?.map(ArrowTable);
+        Ok((checkpoints, tensors, findings, stats))
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! checkpoints   one row each: what it is, what it holds, whether it is sound
-//! tensors       path, what `arrow` says of each tensor, and what its values are like
+//! tensors       path, and what `arrow` says of each tensor
 //! findings      path, and what is wrong
+//! stats         path, name, and what the values are like: see `values`
 //! ```
 
 use super::values::ValueColumns;
@@ -68,8 +69,9 @@ pub struct Tables {
     findings: Findings,
     tensor_paths: StringBuilder,
     pub(crate) tensors: TensorColumns,
-    values: ValueColumns,
     made: Vec<RecordBatch>,
+    values: ValueColumns,
+    made_values: Vec<RecordBatch>,
 }
 
 #[derive(Default)]
@@ -110,7 +112,6 @@ impl Tables {
     pub fn tensors_schema() -> SchemaRef {
         let mut fields = vec![Field::new("path", DataType::Utf8, false)];
         fields.extend(TensorColumns::fields());
-        fields.extend(ValueColumns::fields());
         Arc::new(Schema::new(fields))
     }
 
@@ -129,10 +130,23 @@ impl Tables {
         ]))
     }
 
-    /// Says of which checkpoint the tensor is that was appended, and what its values are like.
-    pub(crate) fn of_path(&mut self, path: &str, sums: Option<&Sums>) -> Result<(), ArrowError> {
+    /// The columns of `stats`.
+    pub fn stats_schema() -> SchemaRef {
+        ValueColumns::schema()
+    }
+
+    /// Appends what the values of a tensor are like.
+    pub(crate) fn value(&mut self, path: &str, name: &[u8], sums: &Sums) -> Result<(), ArrowError> {
+        self.values.append(path, name, sums);
+        if self.values.is_full() {
+            self.made_values.push(self.values.finish()?);
+        }
+        Ok(())
+    }
+
+    /// Says of which checkpoint the tensor is that was appended.
+    pub(crate) fn of_path(&mut self, path: &str) -> Result<(), ArrowError> {
         self.tensor_paths.append_value(path);
-        self.values.append(sums);
         if self.tensors.is_full() {
             self.cut()?;
         }
@@ -142,7 +156,6 @@ impl Tables {
     fn cut(&mut self) -> Result<(), ArrowError> {
         let mut arrays: Vec<ArrayRef> = vec![Arc::new(self.tensor_paths.finish())];
         arrays.extend(self.tensors.arrays());
-        arrays.extend(self.values.arrays());
         self.made.push(RecordBatch::try_new(Self::tensors_schema(), arrays)?);
         Ok(())
     }
@@ -168,8 +181,8 @@ impl Tables {
         self.wrong(&path, &Wrong { kind, file: Some(path.clone()), text, ..Wrong::default() });
     }
 
-    /// Record batches of `checkpoints`, `tensors` and `findings`.
-    pub fn finish(mut self) -> Result<[Vec<RecordBatch>; 3], ArrowError> {
+    /// Record batches of `checkpoints`, `tensors`, `findings` and `stats`.
+    pub fn finish(mut self) -> Result<[Vec<RecordBatch>; 4], ArrowError> {
         if self.tensors.len() > 0 {
             self.cut()?;
         }
@@ -228,7 +241,10 @@ impl Tables {
             Arc::new(found.text.finish()),
         ];
         let findings = RecordBatch::try_new(Self::findings_schema(), arrays)?;
-        Ok([vec![checkpoints], self.made, vec![findings]])
+        if !self.values.is_empty() {
+            self.made_values.push(self.values.finish()?);
+        }
+        Ok([vec![checkpoints], self.made, vec![findings], self.made_values])
     }
 }
 

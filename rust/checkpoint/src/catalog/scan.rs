@@ -48,13 +48,13 @@ const GROUP: usize = 128;
 /// Graph files are read up to this size; larger ones are mapped.
 const READ_GRAPH: u64 = 32 << 20;
 
-/// The tables of `places`: checkpoints, tensors and findings, in their order. `watch` hears how many are done. The outer
+/// The tables of `places`: checkpoints, tensors, findings and stats, in their order. `watch` hears how many are done. The outer
 /// error is that it stopped the work.
 pub fn scan(
     places: &[Place],
     options: ScanOptions,
     watch: &mut Watch<'_>,
-) -> Result<Result<[Table; 3], ArrowError>, Stopped> {
+) -> Result<Result<[Table; 4], ArrowError>, Stopped> {
     let jobs = places.len().div_ceil(GROUP);
     // Work is counted in bytes there; a checkpoint is worth a thread.
     const EACH: u64 = 1 << 24;
@@ -76,10 +76,14 @@ pub fn scan(
 }
 
 fn put_together(
-    all: impl Iterator<Item = Result<[Vec<RecordBatch>; 3], ArrowError>>,
-) -> Result<[Table; 3], ArrowError> {
-    let schemas =
-        [Tables::checkpoints_schema(), Tables::tensors_schema(), Tables::findings_schema()];
+    all: impl Iterator<Item = Result<[Vec<RecordBatch>; 4], ArrowError>>,
+) -> Result<[Table; 4], ArrowError> {
+    let schemas = [
+        Tables::checkpoints_schema(),
+        Tables::tensors_schema(),
+        Tables::findings_schema(),
+        Tables::stats_schema(),
+    ];
     let mut tables = schemas.map(|schema| Table { schema, batches: Vec::new() });
     for made in all {
         for (table, batches) in tables.iter_mut().zip(made?) {
@@ -173,7 +177,12 @@ impl Tables {
             facts.reason = Some(error.to_string());
             self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
         }
-        self.tensors_of(&mut facts, tensors, &values)?;
+        self.tensors_of(&mut facts, tensors)?;
+        if let Ok(listing) = tensors.listing() {
+            for (name, sums) in values.named(listing) {
+                self.value(&facts.path, name, sums)?;
+            }
+        }
         self.graph_of(&mut facts, tensors.prefix());
         self.checkpoints.push(facts);
         Ok(())
@@ -188,12 +197,7 @@ impl Tables {
     }
 
     /// Appends all tensors, and says how many there are.
-    fn tensors_of(
-        &mut self,
-        facts: &mut Facts,
-        tensors: &Tensors,
-        values: &Values,
-    ) -> Result<(), ArrowError> {
+    fn tensors_of(&mut self, facts: &mut Facts, tensors: &Tensors) -> Result<(), ArrowError> {
         let format = tensors.format();
         facts.format = Some(if format == Format::V1 { "V1" } else { "V2" });
         facts.shards = Some(i64::from(tensors.num_shards()));
@@ -226,7 +230,7 @@ impl Tables {
             bytes = bytes.saturating_add(row.stored_bytes());
             partitioned += i64::from(!row.parts.is_empty());
             self.tensors.append(&row, i, format, &roles);
-            self.of_path(&facts.path, values.rows.get(i).and_then(Option::as_ref))?;
+            self.of_path(&facts.path)?;
         }
         facts.tensors = Some(listing.len() as i64);
         (facts.elements, facts.bytes) = (Some(signed(count)), Some(signed(bytes)));

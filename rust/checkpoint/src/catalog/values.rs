@@ -1,47 +1,78 @@
-//! What the values of tensors are like, as columns of `tensors`; all null unless that was asked for.
+//! What the values of tensors are like, as a table of its own: whoever does not ask for it does not pay for its columns.
 
-use crate::arrow::{optional, signed};
+use crate::arrow::{BATCH, BATCH_TEXT, optional, signed, text};
 use crate::diff::check_shared;
 use crate::stats::{Sums, stats};
-use arrow_array::ArrayRef;
-use arrow_array::builder::{Float64Builder, Int64Builder};
-use arrow_schema::{DataType, Field};
+use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
-use tensorbundle_store::{Error, Result, Stopped, Tensors, Watch};
+use tensorbundle_store::{Error, Listing, Result, Stopped, Tensors, Watch};
 
-const COUNTS: [&str; 5] = ["nan", "pos_inf", "neg_inf", "zeros", "subnormals"];
+const COUNTS: [&str; 6] = ["elements", "nan", "pos_inf", "neg_inf", "zeros", "subnormals"];
 const FIGURES: [&str; 5] = ["min", "max", "mean", "std", "norm"];
 
 /// Columns that are being made.
 #[derive(Default)]
 pub(super) struct ValueColumns {
-    counts: [Int64Builder; 5],
+    path: StringBuilder,
+    name: StringBuilder,
+    counts: [Int64Builder; 6],
     figures: [Float64Builder; 5],
+    rows: usize,
+    text: usize,
 }
 
 impl ValueColumns {
-    pub(super) fn fields() -> impl Iterator<Item = Field> {
-        let counts = COUNTS.iter().map(|name| optional(name, DataType::Int64));
-        counts.chain(FIGURES.iter().map(|name| optional(name, DataType::Float64)))
+    /// The columns of `stats`.
+    pub(super) fn schema() -> SchemaRef {
+        let mut fields = vec![Field::new("path", DataType::Utf8, false)];
+        fields.push(Field::new("name", DataType::Utf8, false));
+        fields.extend(COUNTS.iter().map(|name| optional(name, DataType::Int64)));
+        fields.extend(FIGURES.iter().map(|name| optional(name, DataType::Float64)));
+        Arc::new(Schema::new(fields))
     }
 
-    pub(super) fn append(&mut self, sums: Option<&Sums>) {
-        let counts = sums.map(|it| [it.nan, it.pos_inf, it.neg_inf, it.zeros, it.subnormals]);
-        for (i, column) in self.counts.iter_mut().enumerate() {
-            column.append_option(counts.and_then(|counts| counts.get(i).copied().map(signed)));
+    pub(super) fn append(&mut self, path: &str, name: &[u8], sums: &Sums) {
+        let name = text(name);
+        self.path.append_value(path);
+        self.name.append_value(&name);
+        let Sums { elements, nan, pos_inf, neg_inf, zeros, subnormals, .. } = *sums;
+        let counts = [elements, nan, pos_inf, neg_inf, zeros, subnormals];
+        for (column, count) in self.counts.iter_mut().zip(counts) {
+            column.append_value(signed(count));
         }
-        let figures = sums.and_then(|sums| {
-            let (low, high) = sums.extremes?;
-            Some([low.to_f64(), high.to_f64(), sums.mean, sums.std(), sums.norm()])
-        });
+        let figures = sums
+            .extremes
+            .map(|(low, high)| [low.to_f64(), high.to_f64(), sums.mean, sums.std(), sums.norm()]);
         for (i, column) in self.figures.iter_mut().enumerate() {
             column.append_option(figures.and_then(|figures| figures.get(i).copied()));
         }
+        self.rows += 1;
+        self.text += path.len() + name.len();
     }
 
-    pub(super) fn arrays(&mut self) -> impl Iterator<Item = ArrayRef> {
-        let counts = self.counts.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef);
-        counts.chain(self.figures.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef))
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// It is time to make a batch of them.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= BATCH || self.text >= BATCH_TEXT
+    }
+
+    /// The columns as a batch; it is empty then.
+    pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        (self.rows, self.text) = (0, 0);
+        let mut arrays: Vec<ArrayRef> =
+            vec![Arc::new(self.path.finish()), Arc::new(self.name.finish())];
+        for column in &mut self.counts {
+            arrays.push(Arc::new(column.finish()));
+        }
+        for column in &mut self.figures {
+            arrays.push(Arc::new(column.finish()));
+        }
+        RecordBatch::try_new(Self::schema(), arrays)
     }
 }
 
@@ -87,6 +118,15 @@ impl Values {
                 *place = sums;
             }
         }
+    }
+
+    /// Those that there are, with their names.
+    pub(super) fn named<'a>(
+        &'a self,
+        listing: &'a Listing,
+    ) -> impl Iterator<Item = (&'a [u8], &'a Sums)> {
+        let rows = self.rows.iter().enumerate();
+        rows.filter_map(|(i, sums)| Some((listing.name(i)?, sums.as_ref()?)))
     }
 
     /// How many elements are NaN, and how many are infinite.
