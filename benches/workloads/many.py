@@ -75,6 +75,9 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
         reader = tf.train.load_checkpoint(prefix)
         return reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
 
+    def list_variables() -> object:
+        return tf.train.list_variables(prefix)
+
     _check(prefix)
     files = list(directory.glob("model.ckpt.*"))
     one = alternate(
@@ -89,6 +92,7 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
             Side("infos", infos),
             Side("tuples", tuples),
             Side("columns", columns),
+            Side("list", list_variables),
         ],
         _ROUNDS,
         files=files,
@@ -98,6 +102,15 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
     def listing(what: str, side: str, target: Target | None) -> Row:
         theirs = everything["tensorflow"]
         return Row(_NAME, what, everything[side], "TensorFlow, two dicts", theirs, target)
+
+    rows = Row(
+        _NAME,
+        f"open, {count} rows of Arrow columns",
+        everything["columns"],
+        "TensorFlow, list_variables",
+        everything["list"],
+        times(100),
+    )
 
     return [
         Row(
@@ -110,7 +123,7 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
         ),
         listing(f"open, {count} names to shapes and to dtypes: two dicts", "dicts", times(20)),
         listing(f"open, {count} TensorInfo objects", "infos", times(20)),
-        listing(f"open, {count} rows of Arrow columns", "columns", times(100)),
+        rows,
         listing("the same, and name, shape, dtype of each as a tuple", "tuples", None),
     ]
 

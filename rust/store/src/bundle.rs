@@ -232,6 +232,11 @@ impl Bundle {
         limits::max_key_bytes(self.table.handle(i).map_or(0, |handle| handle.size))
     }
 
+    /// How many bytes the index has.
+    pub(crate) fn index_len(&self) -> u64 {
+        self.table.source().len()
+    }
+
     pub(crate) fn block_count(&self) -> usize {
         self.table.block_count()
     }

@@ -2,11 +2,17 @@
 
 use crate::Result;
 use crate::bundle::Bundle;
+use crate::scan::{Worker, on_all_cores};
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tensorbundle_wire::Fault;
 use tensorbundle_wire::bundle::{Entry, Shape, SliceKeys, TensorSlice};
 use tensorbundle_wire::crc::MaskedCrc;
 use tensorbundle_wire::dtype::DataType;
+
+/// Blocks of an index that one core reads in one go: half a mebibyte or so.
+const GROUP: usize = 2;
 
 /// The tensors of a bundle, in the order of their names.
 #[derive(Debug, Default)]
@@ -172,12 +178,36 @@ impl Listing {
         self.crcs.push(entry.crc);
     }
 
-    /// Reads the whole index.
+    /// Reads the whole index, with all cores if it is large.
     pub(crate) fn read(bundle: &Bundle) -> Result<Self> {
+        let blocks = bundle.block_count();
+        let jobs = blocks.div_ceil(GROUP);
+        let room = AtomicUsize::new(bundle.slice_room());
+        let group = |job: usize| job * GROUP..blocks.min((job + 1) * GROUP);
+        let work = |job, _: &mut Worker<'_>| Self::read_blocks(bundle, group(job), &room);
+        // Nobody watches, so nobody stops it.
+        let made = on_all_cores(jobs, bundle.index_len(), &mut |_, _| true, work);
+        let mut made = made.unwrap_or_default();
+        made.sort_unstable_by_key(|(job, _)| *job);
+        let mut groups = made.into_iter().map(|(_, listing)| listing);
+        let mut listing = groups.next().transpose()?.unwrap_or_default();
+        for next in groups {
+            listing.extend(next?);
+        }
+        if listing.parts.is_empty() {
+            return Ok(listing);
+        }
+        // Keys that begin with 00 come first.
+        let slice_keys = listing.names().take_while(|name| name.starts_with(&[0])).count();
+        let tied = listing.tie_slices(slice_keys)?;
+        Ok(listing.without(&tied)?)
+    }
+
+    /// Some blocks of the index; `room` is for how many slices.
+    fn read_blocks(bundle: &Bundle, blocks: Range<usize>, room: &AtomicUsize) -> Result<Self> {
         let mut listing = Self::default();
         let mut entry = Entry::default();
-        let mut room = bundle.slice_room();
-        for i in 0..bundle.block_count() {
+        for i in blocks {
             let block = bundle.block(i)?;
             let most_names = listing.names.values.len() + bundle.key_room(i);
             listing.reserve(block.len());
@@ -186,11 +216,15 @@ impl Listing {
                 if key.is_empty() {
                     continue; // the header
                 }
-                let parsed = bundle.parse_entry(&mut entry, value, i, room);
+                let left = room.load(Ordering::Relaxed);
+                let parsed = bundle.parse_entry(&mut entry, value, i, left);
                 parsed.map_err(|error| error.for_tensor(key))?;
                 if !entry.slices.is_empty() {
                     let slices = std::mem::take(&mut entry.slices).into_iter();
-                    room -= slices.as_slice().iter().map(TensorSlice::places).sum::<usize>();
+                    let places = slices.as_slice().iter().map(TensorSlice::places).sum();
+                    // Others may have taken of it at the same time: what is too much then is refused next.
+                    let take = |left: usize| Some(left.saturating_sub(places));
+                    let _ = room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
                     let parts = slices.map(|slice| Part { slice, entry: None }).collect();
                     listing.parts.insert(listing.len(), parts);
                 }
@@ -201,13 +235,20 @@ impl Listing {
                 }
             }
         }
-        if listing.parts.is_empty() {
-            return Ok(listing);
-        }
-        // Keys that begin with 00 come first.
-        let slice_keys = listing.names().take_while(|name| name.starts_with(&[0])).count();
-        let tied = listing.tie_slices(slice_keys)?;
-        Ok(listing.without(&tied)?)
+        Ok(listing)
+    }
+
+    /// Appends what comes behind.
+    fn extend(&mut self, next: Self) {
+        let before = self.len();
+        self.names.extend(&next.names);
+        self.shapes.extend(&next.shapes);
+        self.dtypes.extend(next.dtypes);
+        self.shards.extend(next.shards);
+        self.offsets.extend(next.offsets);
+        self.sizes.extend(next.sizes);
+        self.crcs.extend(next.crcs);
+        self.parts.extend(next.parts.into_iter().map(|(row, parts)| (before + row, parts)));
     }
 
     fn reserve(&mut self, rows: usize) {
@@ -285,6 +326,12 @@ impl<T: Copy> Ragged<T> {
     fn push(&mut self, list: &[T]) {
         self.values.extend_from_slice(list);
         self.ends.push(self.values.len());
+    }
+
+    fn extend(&mut self, next: &Self) {
+        let before = self.values.len();
+        self.values.extend_from_slice(&next.values);
+        self.ends.extend(next.ends.iter().map(|end| before + end));
     }
 
     fn get(&self, i: usize) -> Option<&[T]> {

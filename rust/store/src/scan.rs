@@ -14,7 +14,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(50);
 
 /// Below this much work a thread is not worth starting.
-const SMALL: u64 = 4 << 20;
+const SMALL: u64 = 1 << 20;
 
 /// Somebody who is told how many bytes are done, and says whether to go on.
 pub type Watch<'a> = dyn FnMut(u64, u64) -> bool + 'a;

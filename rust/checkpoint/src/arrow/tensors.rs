@@ -14,20 +14,49 @@ use arrow_array::builder::{
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use std::ops::Range;
 use std::sync::Arc;
-use tensorbundle_store::{Format, Listing, Row};
+use tensorbundle_store::{Format, Listing, Row, on_all_cores};
 use tensorbundle_wire::bundle::elements;
 use tensorbundle_wire::dtype::Layout;
 
-/// All tensors of a listing.
+/// So many rows are one piece of work, and a batch.
+const PIECE: usize = 1 << 14;
+
+/// All tensors of a listing, with all cores if they are many.
 pub fn tensors_table(
     listing: &Listing,
     format: Format,
     roles: &Roles,
 ) -> Result<Table, ArrowError> {
-    let mut columns = TensorColumns::with_capacity(listing.len().min(BATCH));
-    let mut batches = Vec::with_capacity(listing.len() / BATCH + 1);
-    for i in 0..listing.len() {
+    let rows = listing.len();
+    let jobs = rows.div_ceil(PIECE);
+    // Work is counted in bytes there; a row has some two hundred.
+    let bytes = rows as u64 * 200;
+    // Nobody watches, so nobody stops it.
+    let made = on_all_cores(jobs, bytes, &mut |_, _| true, |job, _| {
+        let piece = job * PIECE..rows.min((job + 1) * PIECE);
+        batches_of(listing, piece, format, roles)
+    });
+    let mut made = made.unwrap_or_default();
+    made.sort_unstable_by_key(|(job, _)| *job);
+    let mut batches = Vec::with_capacity(jobs);
+    for (_, made) in made {
+        batches.extend(made?);
+    }
+    Ok(Table { schema: TensorColumns::schema(), batches })
+}
+
+/// Some of the rows.
+fn batches_of(
+    listing: &Listing,
+    rows: Range<usize>,
+    format: Format,
+    roles: &Roles,
+) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut columns = TensorColumns::with_capacity(rows.len());
+    let mut batches = Vec::new();
+    for i in rows {
         if let Some(row) = listing.row(i) {
             columns.append(&row, i, format, roles);
         }
@@ -38,7 +67,7 @@ pub fn tensors_table(
     if columns.len() > 0 {
         batches.push(columns.finish()?);
     }
-    Ok(Table { schema: TensorColumns::schema(), batches })
+    Ok(batches)
 }
 
 /// Columns that are being made.
