@@ -59,10 +59,11 @@ pub fn on_all_cores<T: Send>(
         }
         made
     };
-    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(jobs);
-    let made = if bytes < SMALL || cores == 0 {
+    let made = if bytes < SMALL || jobs < 2 {
         run()
     } else {
+        // Not for small work: it asks the system, which opens files to answer.
+        let cores = thread::available_parallelism().map_or(1, NonZero::get).min(jobs);
         thread::scope(|scope| {
             let (finished, all_finished) = channel::<()>();
             let start = |_| {
