@@ -1,7 +1,6 @@
 //! One data file: tensors' bytes one after another, with nothing between them that can be relied on.
 
-use crate::buffer::Buffer;
-use crate::buffer::Scratch;
+use crate::buffer::{Buffer, Scratch};
 use crate::pages::{Pages, chunks};
 use crate::source::{File, FileId};
 use crate::{Error, Result, map};

@@ -6,8 +6,8 @@
 //! slices     |   a   |   b   |    c    |       what a stretch holds of each is copied into place
 //! ```
 //!
-//! A tensor that is stored in one piece is looked at where it is mapped; one in slices, or that cannot be mapped, is put
-//! together in memory as large as the stretch. So two checkpoints can be compared in bounded memory, whatever their slices are.
+//! What is mapped is read all the same: for one pass over much, the pages of a map that was never touched cost more than a copy
+//! into memory that stays in the cache. That memory is as large as the stretch, whatever the slices are.
 
 use crate::buffer::Scratch;
 use crate::bundle::Bundle;
@@ -119,11 +119,7 @@ impl Stretches<'_> {
                 Ok(look(bytes.get(first as usize..last as usize).unwrap_or_default()))
             }
             Stored::Whole { shard, range, .. } => {
-                let part = range.start + first..range.start + last;
-                if let Some(bytes) = shard.touch(&part) {
-                    return Ok(look(bytes));
-                }
-                shard.read_into(part.start, scratch)?;
+                shard.read_into(range.start + first, scratch)?;
                 Ok(look(scratch))
             }
             Stored::Slices(pieces) => {
@@ -134,21 +130,6 @@ impl Stretches<'_> {
                 Ok(look(scratch))
             }
         }
-    }
-
-    /// As [`look`](Self::look), for one pass over much: what is mapped is read all the same, because the pages of a map
-    /// that was never touched cost more than a copy into memory that stays in the cache.
-    pub fn stream<T>(
-        &self,
-        stretch: &Range<u64>,
-        scratch: &mut [u8],
-        look: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T> {
-        let Stored::Whole { shard, range, .. } = &self.stored else {
-            return self.look(stretch, scratch, look);
-        };
-        shard.read_into(range.start + stretch.start * self.width, scratch)?;
-        Ok(look(scratch))
     }
 
     /// Holds what is stored against the checksums of the index.

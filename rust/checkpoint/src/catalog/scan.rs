@@ -177,13 +177,16 @@ impl Tables {
             facts.reason = Some(error.to_string());
             self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
         }
-        self.tensors_of(&mut facts, tensors)?;
+        let beside = meta_beside(tensors.prefix());
+        self.tensors_of(&mut facts, tensors, beside.as_deref())?;
         if let Ok(listing) = tensors.listing() {
             for (name, sums) in values.named(listing) {
                 self.value(&facts.path, name, sums)?;
             }
         }
-        self.graph_of(&mut facts, tensors.prefix());
+        if let Some(path) = beside {
+            self.graph_of(&mut facts, &path);
+        }
         self.checkpoints.push(facts);
         Ok(())
     }
@@ -197,7 +200,12 @@ impl Tables {
     }
 
     /// Appends all tensors, and says how many there are.
-    fn tensors_of(&mut self, facts: &mut Facts, tensors: &Tensors) -> Result<(), ArrowError> {
+    fn tensors_of(
+        &mut self,
+        facts: &mut Facts,
+        tensors: &Tensors,
+        beside: Option<&Path>,
+    ) -> Result<(), ArrowError> {
         let format = tensors.format();
         facts.format = Some(if format == Format::V1 { "V1" } else { "V2" });
         facts.shards = Some(i64::from(tensors.num_shards()));
@@ -208,9 +216,7 @@ impl Tables {
             return Ok(()); // a finding says why
         };
         let objects = listing.contains(OBJECT_GRAPH);
-        let beside = meta_beside(tensors.prefix());
-        let saved_model =
-            beside.as_ref().is_some_and(|path| path.extension().is_none_or(|it| it != "meta"));
+        let saved_model = beside.is_some_and(|path| path.extension().is_none_or(|it| it != "meta"));
         facts.style = Some(match (saved_model, objects) {
             (true, _) => "saved_model",
             (_, true) => "objects",
@@ -242,13 +248,10 @@ impl Tables {
     }
 
     /// What the graph beside it says of itself.
-    fn graph_of(&mut self, facts: &mut Facts, prefix: &Path) {
-        let Some(path) = meta_beside(prefix) else {
-            return;
-        };
-        facts.graph = Some(path_text(&path));
-        let large = std::fs::metadata(&path).is_ok_and(|meta| meta.len() > READ_GRAPH);
-        match open_meta_graph(&path, large, None) {
+    fn graph_of(&mut self, facts: &mut Facts, path: &Path) {
+        facts.graph = Some(path_text(path));
+        let large = std::fs::metadata(path).is_ok_and(|meta| meta.len() > READ_GRAPH);
+        match open_meta_graph(path, large, None) {
             Ok(meta) => {
                 facts.nodes = Some(meta.graph().body().len() as i64);
                 facts.tensorflow = version(meta.message());

@@ -316,8 +316,8 @@ fn part(
     let room = len.next_multiple_of(64);
     let (for_a, for_b) = scratch.bytes(room + len).split_at_mut(room);
     let for_a = for_a.get_mut(..len).unwrap_or_default();
-    let made = a.stream(stretch, for_a, |one| {
-        b.stream(stretch, for_b, |other| {
+    let made = a.look(stretch, for_a, |one| {
+        b.look(stretch, for_b, |other| {
             let order = a.order();
             if order == b.order() {
                 return hold(two.dtype, order, one, other, tolerance, make);

@@ -14,7 +14,7 @@ mod sums;
 pub use sums::{Extreme, Sums};
 
 use crate::diff::check_shared;
-use crate::elements::{Element, Visitor, visit};
+use crate::elements::{Element, Visitor, numbers_per_element, visit};
 use std::ops::Range;
 use sums::{bins, sums as sum_up};
 use tensorbundle_store::{
@@ -224,7 +224,7 @@ impl Visitor for ToBins<'_> {
 
 impl Numbers {
     fn is_complex(&self) -> bool {
-        matches!(self.dtype, DataType::COMPLEX64 | DataType::COMPLEX128)
+        numbers_per_element(self.dtype) == 2
     }
 
     fn sums(&self, bytes: &[u8]) -> Sums {
@@ -297,7 +297,7 @@ impl Look<'_> {
         for stretch in stretches {
             let bytes = one.bytes(&stretch);
             let scratch = worker.scratch.bytes(bytes as usize); // no more than a stretch, or one element
-            let result = open.stream(&stretch, scratch, |bytes| make(&numbers, bytes));
+            let result = open.look(&stretch, scratch, |bytes| make(&numbers, bytes));
             made.push((piece.of, result.map_err(|error| error.for_tensor(row.name))?));
             if !worker.advance(bytes) {
                 break;
