@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 # What the examples of a page are about, and no dependency group has.
-NEEDS = {"jax.md": "jax", "pytorch.md": "torch"}
+NEEDS = {"pytorch.md": "torch"}
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 IDS = [page.relative_to(DOCS).as_posix() for page in PAGES]
 SHOWN = [

@@ -49,7 +49,7 @@ pub use finding::{Finding, FindingKind, Findings};
 pub use listing::{Listing, Part, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};
 pub use salvage::Salvaged;
-pub use scan::{Stopped, Watch, Worker, on_all_cores};
+pub use scan::{Stopped, Watch, Worker, in_order, on_all_cores};
 pub use stretches::{Stretches, cut};
 pub use tensors::{Format, Place, Tensors};
 pub use v1::{Sniffed, V1, V1Tensor, sniff_v1};

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::bundle::Bundle;
-use crate::scan::{Worker, on_all_cores};
+use crate::scan::in_order;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -184,12 +184,8 @@ impl Listing {
         let jobs = blocks.div_ceil(GROUP);
         let room = AtomicUsize::new(bundle.slice_room());
         let group = |job: usize| job * GROUP..blocks.min((job + 1) * GROUP);
-        let work = |job, _: &mut Worker<'_>| Self::read_blocks(bundle, group(job), &room);
-        // Nobody watches, so nobody stops it.
-        let made = on_all_cores(jobs, bundle.index_len(), &mut |_, _| true, work);
-        let mut made = made.unwrap_or_default();
-        made.sort_unstable_by_key(|(job, _)| *job);
-        let mut groups = made.into_iter().map(|(_, listing)| listing);
+        let work = |job| Self::read_blocks(bundle, group(job), &room);
+        let mut groups = in_order(jobs, bundle.index_len(), work).into_iter();
         let mut listing = groups.next().transpose()?.unwrap_or_default();
         for next in groups {
             listing.extend(next?);

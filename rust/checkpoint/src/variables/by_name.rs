@@ -6,14 +6,36 @@
 
 use super::naming::{self, Kind};
 use super::owners::MAX_SCOPES;
-use tensorbundle_store::{Listing, Row};
+use std::ops::Range;
+use tensorbundle_store::{Listing, Row, in_order};
 use tensorbundle_wire::dtype::DataType;
+
+/// So many tensors are one piece of work.
+const PIECE: usize = 1 << 14;
 
 /// The kind of each tensor.
 pub(crate) fn kinds_by_name(listing: &Listing) -> Vec<Kind> {
-    let mut above: Vec<(usize, &[u8])> = Vec::new();
-    let mut kinds = Vec::with_capacity(listing.len());
-    for (i, name) in listing.names().enumerate() {
+    in_pieces(listing, PIECE)
+}
+
+fn in_pieces(listing: &Listing, piece: usize) -> Vec<Kind> {
+    let rows = listing.len();
+    // Work is counted in bytes there; a name has some fifty.
+    let made = in_order(rows.div_ceil(piece), rows as u64 * 50, |job| {
+        kinds_of(listing, job * piece..rows.min((job + 1) * piece))
+    });
+    made.concat()
+}
+
+/// The kinds of some of them.
+fn kinds_of(listing: &Listing, rows: Range<usize>) -> Vec<Kind> {
+    let mut kinds = Vec::with_capacity(rows.len());
+    let first = listing.name(rows.start).unwrap_or_default();
+    let begins = (0..first.len()).filter_map(|end| first.get(..end));
+    let mut above: Vec<_> =
+        begins.filter_map(|name| Some((listing.position(name)?, name))).collect();
+    for i in rows {
+        let name = listing.name(i).unwrap_or_default();
         while above.pop_if(|(_, top)| !name.starts_with(top)).is_some() {}
         kinds.push(kind(listing, &above, i, name));
         above.push((i, name));
@@ -81,6 +103,7 @@ mod tests {
             }
             let joined = join(None, Some(&listing), None).unwrap();
             let want: Vec<_> = joined.variables.iter().map(|variable| variable.kind).collect();
+            prop_assert_eq!(&in_pieces(&listing, 3), &want);
             prop_assert_eq!(kinds_by_name(&listing), want);
         }
     }
