@@ -46,7 +46,7 @@ pub use bundle::{
 pub use error::{Error, Result};
 pub use file::read_file;
 pub use finding::{Finding, FindingKind, Findings};
-pub use listing::{Listing, Part, Row};
+pub use listing::{Listing, Part, Places, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};
 pub use salvage::Salvaged;
 pub use scan::{Stopped, Watch, Worker, in_order, on_all_cores};

@@ -49,6 +49,21 @@ pub struct Row<'a> {
     pub parts: &'a [Part],
 }
 
+/// Where tensors are, as columns: of each what [`Row`] says.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// Types of their elements.
+    pub dtypes: &'a [DataType],
+    /// Numbers of their shards.
+    pub shards: &'a [i32],
+    /// Where in the shards.
+    pub offsets: &'a [i64],
+    /// How many bytes.
+    pub sizes: &'a [i64],
+    /// Their checksums.
+    pub crcs: &'a [MaskedCrc],
+}
+
 /// One slice of a partitioned tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -141,6 +156,25 @@ impl Listing {
             size: *self.sizes.get(i)?,
             crc: *self.crcs.get(i)?,
             parts: self.parts.get(&i).map_or(&[], Vec::as_slice),
+        })
+    }
+
+    /// The names of some of them, one behind the other.
+    pub fn name_bytes(&self, rows: Range<usize>) -> &[u8] {
+        self.names.span(rows)
+    }
+
+    /// Where some of them are; `None` if there are partitioned tensors among all.
+    pub fn places(&self, rows: Range<usize>) -> Option<Places<'_>> {
+        if !self.parts.is_empty() {
+            return None;
+        }
+        Some(Places {
+            dtypes: self.dtypes.get(rows.clone())?,
+            shards: self.shards.get(rows.clone())?,
+            offsets: self.offsets.get(rows.clone())?,
+            sizes: self.sizes.get(rows.clone())?,
+            crcs: self.crcs.get(rows)?,
         })
     }
 
@@ -331,9 +365,18 @@ impl<T: Copy> Ragged<T> {
     }
 
     fn get(&self, i: usize) -> Option<&[T]> {
-        let end = *self.ends.get(i)?;
-        let start = i.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
-        self.values.get(start..end)
+        self.values.get(self.start(i)?..*self.ends.get(i)?)
+    }
+
+    /// Where list `i` begins: where the one before ends.
+    fn start(&self, i: usize) -> Option<usize> {
+        i.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())
+    }
+
+    /// The values of some lists, one behind the other.
+    fn span(&self, lists: Range<usize>) -> &[T] {
+        let range = self.start(lists.start).zip(self.start(lists.end));
+        range.and_then(|(start, end)| self.values.get(start..end)).unwrap_or_default()
     }
 }
 

@@ -3,15 +3,18 @@
 //! ```text
 //! tensors    the tensors of checkpoints
 //! nodes      the nodes of graphs
+//! cells      columns that are being made
 //! roles      what each tensor is for: kind, variable, scope
 //! ```
 //!
 //! Text is UTF-8 there. A byte that is not becomes `\xNN`.
 
+mod cells;
 mod nodes;
 mod roles;
 mod tensors;
 
+pub(crate) use cells::Texts;
 pub use nodes::nodes_table;
 pub use roles::Roles;
 pub use tensors::tensors_table;

@@ -2,6 +2,7 @@
 
 use crate::variables::{Join, Kind, kinds_by_name};
 use std::collections::HashMap;
+use std::ops::Range;
 use tensorbundle_store::Listing;
 
 /// Kind and variable of each tensor of a listing.
@@ -9,12 +10,13 @@ pub struct Roles {
     kinds: Vec<Kind>,
     /// The names of variables that are not called like their tensors; `None`: it is no variable's.
     variables: HashMap<usize, Option<Box<[u8]>>>,
+    longest: usize,
 }
 
 impl Roles {
     /// By name alone: every tensor is a variable.
     pub fn by_name(listing: &Listing) -> Self {
-        Self { kinds: kinds_by_name(listing), variables: HashMap::new() }
+        Self { kinds: kinds_by_name(listing), variables: HashMap::new(), longest: 0 }
     }
 
     /// As a join found it. A tensor of which it does not speak is no variable's.
@@ -35,6 +37,7 @@ impl Roles {
                     &variable.full_name
                 };
                 if listing.name(i) != Some(name) {
+                    roles.longest = roles.longest.max(name.len());
                     roles.variables.insert(i, Some(name.into()));
                 }
             }
@@ -45,9 +48,19 @@ impl Roles {
         roles
     }
 
-    /// What tensor `i` is for.
-    pub fn kind(&self, i: usize) -> Option<Kind> {
-        self.kinds.get(i).copied()
+    /// What some of the tensors are for.
+    pub fn kinds(&self, rows: Range<usize>) -> &[Kind] {
+        self.kinds.get(rows).unwrap_or_default()
+    }
+
+    /// Every tensor is a variable that is called like it.
+    pub fn are_by_name(&self) -> bool {
+        self.variables.is_empty()
+    }
+
+    /// The length of the longest name of a variable that is not called like its tensor.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
     }
 
     /// The name of its variable: `None` if it is its own, `Some(None)` if there is none.

@@ -8,17 +8,17 @@
 //! kind variable scope                        see `roles`
 //! ```
 
+use super::cells::{Lists, Numbers, Texts};
 use super::{BATCH, BATCH_TEXT, Roles, Table, list_of, optional, text};
-use arrow_array::builder::{
-    BooleanBuilder, Int32Builder, Int64Builder, ListBuilder, StringBuilder, UInt32Builder,
-};
+use arrow_array::builder::BooleanBuilder;
+use arrow_array::types::{Int32Type, Int64Type, UInt32Type};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use std::ops::Range;
 use std::sync::Arc;
-use tensorbundle_store::{Format, Listing, Row, in_order};
+use tensorbundle_store::{Format, Listing, in_order};
 use tensorbundle_wire::bundle::elements;
-use tensorbundle_wire::dtype::Layout;
+use tensorbundle_wire::dtype::{self, Layout};
 
 /// So many rows are one piece of work, and a batch.
 const PIECE: usize = 1 << 14;
@@ -51,12 +51,11 @@ fn batches_of(
     format: Format,
     roles: &Roles,
 ) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut columns = TensorColumns::with_capacity(rows.len());
+    let mut columns = TensorColumns::default();
     let mut batches = Vec::new();
-    for i in rows {
-        if let Some(row) = listing.row(i) {
-            columns.append(&row, i, format, roles);
-        }
+    let mut left = rows;
+    while !left.is_empty() {
+        left.start += columns.append(listing, left.clone(), format, roles);
         if columns.is_full() {
             batches.push(columns.finish()?);
         }
@@ -70,46 +69,25 @@ fn batches_of(
 /// Columns that are being made.
 #[derive(Default)]
 pub(crate) struct TensorColumns {
-    name: StringBuilder,
-    dtype: StringBuilder,
-    shape: ListBuilder<Int64Builder>,
-    elements: Int64Builder,
-    bytes: Int64Builder,
-    shard: Int32Builder,
-    offset: Int64Builder,
-    crc32c: UInt32Builder,
+    name: Texts,
+    dtype: Texts,
+    shape: Lists,
+    elements: Numbers<Int64Type>,
+    bytes: Numbers<Int64Type>,
+    shard: Numbers<Int32Type>,
+    offset: Numbers<Int64Type>,
+    crc32c: Numbers<UInt32Type>,
     aligned: BooleanBuilder,
-    slices: Int32Builder,
-    kind: StringBuilder,
-    variable: StringBuilder,
-    scope: StringBuilder,
+    slices: Numbers<Int32Type>,
+    kind: Texts,
+    /// Not there while every variable is called like its tensor: it is the column of names then.
+    variable: Option<Texts>,
+    scope: Texts,
     rows: usize,
     text: usize,
 }
 
 impl TensorColumns {
-    /// With room for so many rows.
-    pub(crate) fn with_capacity(rows: usize) -> Self {
-        let text = |bytes: usize| StringBuilder::with_capacity(rows, rows * bytes);
-        Self {
-            name: text(32),
-            dtype: text(8),
-            shape: ListBuilder::with_capacity(Int64Builder::with_capacity(rows * 2), rows),
-            elements: Int64Builder::with_capacity(rows),
-            bytes: Int64Builder::with_capacity(rows),
-            shard: Int32Builder::with_capacity(rows),
-            offset: Int64Builder::with_capacity(rows),
-            crc32c: UInt32Builder::with_capacity(rows),
-            aligned: BooleanBuilder::with_capacity(rows),
-            slices: Int32Builder::with_capacity(rows),
-            kind: text(6),
-            variable: text(32),
-            scope: text(24),
-            rows: 0,
-            text: 0,
-        }
-    }
-
     /// The columns.
     pub(crate) fn fields() -> Vec<Field> {
         vec![
@@ -144,69 +122,139 @@ impl TensorColumns {
         self.rows >= BATCH || self.text >= BATCH_TEXT
     }
 
-    /// Appends tensor `i` of a listing.
-    pub(crate) fn append(&mut self, row: &Row<'_>, i: usize, format: Format, roles: &Roles) {
-        let name = text(row.name);
-        self.name.append_value(&name);
-        match row.dtype.name() {
-            Some(known) => self.dtype.append_value(known),
-            None => self.dtype.append_value(row.dtype.to_string()),
+    /// Appends as many rows of a listing as there is room for, at least one; says how many.
+    pub(crate) fn append(
+        &mut self,
+        listing: &Listing,
+        rows: Range<usize>,
+        format: Format,
+        roles: &Roles,
+    ) -> usize {
+        let rows = rows.start..rows.start + self.room(listing, &rows, roles);
+        self.name_them(listing, rows.clone(), roles);
+        for run in listing.dtypes().get(rows.clone()).unwrap_or_default().chunk_by(|a, b| a == b) {
+            if let Some(dtype) = run.first() {
+                match dtype.name() {
+                    Some(known) => self.dtype.repeat(known, run.len()),
+                    None => self.dtype.repeat(&dtype.to_string(), run.len()),
+                }
+            }
         }
-        for &dim in row.dims {
-            self.shape.values().append_value(signed(dim));
+        let dims = || rows.clone().map(|i| listing.dims(i).unwrap_or_default());
+        self.shape.extend(dims().flatten().map(|&dim| signed(dim)), dims().map(<[u64]>::len));
+        self.elements.extend(dims().map(|dims| signed(elements(dims))));
+        for run in roles.kinds(rows.clone()).chunk_by(|a, b| a == b) {
+            if let Some(kind) = run.first() {
+                self.kind.repeat(kind.name(), run.len());
+            }
         }
-        self.shape.append(true);
-        self.elements.append_value(signed(elements(row.dims)));
-        self.bytes.append_value(signed(row.stored_bytes()));
+        match listing.places(rows.clone()).filter(|_| format == Format::V2) {
+            Some(places) => {
+                self.bytes.extend(places.sizes.iter().map(|&size| size.max(0)));
+                self.shard.extend(places.shards.iter().copied());
+                self.offset.extend(places.offsets.iter().copied());
+                self.crc32c.extend(places.crcs.iter().map(|crc| crc.0));
+                for (&dtype, &offset) in places.dtypes.iter().zip(places.offsets) {
+                    self.aligned.append_option(is_aligned(dtype, offset));
+                }
+                self.slices.extend(places.shards.iter().map(|_| 0));
+            }
+            None => rows.clone().for_each(|i| self.place(listing, i, format)),
+        }
+        self.rows += rows.len();
+        rows.len()
+    }
+
+    /// How many of these rows there is room for: one, if there is none.
+    fn room(&self, listing: &Listing, rows: &Range<usize>, roles: &Roles) -> usize {
+        let mut count = rows.len().min(BATCH.saturating_sub(self.rows)).max(1);
+        let text = |count: usize| {
+            let names = listing.name_bytes(rows.start..rows.start + count).len();
+            // A name, its variable and its scope; what is not UTF-8 becomes four times as long.
+            self.text + 12 * names + 2 * count * roles.longest()
+        };
+        while count > 1 && text(count) > BATCH_TEXT {
+            count /= 2;
+        }
+        count
+    }
+
+    fn name_them(&mut self, listing: &Listing, rows: Range<usize>, roles: &Roles) {
+        if self.variable.is_none() && !roles.are_by_name() {
+            self.variable = Some(self.name.clone());
+        }
+        let names = rows.clone().map(|i| listing.name(i).unwrap_or_default());
+        let bytes = listing.name_bytes(rows.clone());
+        self.name.extend(bytes, names);
+        self.scope.reserve(rows.len(), bytes.len());
+        for (at, i) in (self.rows..).zip(rows) {
+            let name = self.name.get(at);
+            let other = roles.variable(i).map(|other| other.map(text));
+            let variable = match &other {
+                None => Some(name),
+                Some(other) => other.as_deref(),
+            };
+            let whole = variable.unwrap_or(name);
+            let scope = whole.rsplit_once('/').map_or("", |(scope, _)| scope);
+            self.scope.push(scope);
+            self.text += name.len() + whole.len() + scope.len();
+            if let Some(column) = &mut self.variable {
+                column.push_option(variable);
+            }
+        }
+    }
+
+    /// Appends where tensor `i` is, which may be in slices, or in a V1 checkpoint.
+    fn place(&mut self, listing: &Listing, i: usize, format: Format) {
+        let Some(row) = listing.row(i) else {
+            return;
+        };
         let piece = row.parts.is_empty();
         let placed = piece && format == Format::V2;
-        self.shard.append_option(piece.then_some(row.shard));
-        self.offset.append_option(placed.then_some(row.offset));
-        self.crc32c.append_option(placed.then_some(row.crc.0));
-        let aligned = match row.dtype.layout() {
-            Layout::Fixed { unit, .. } if placed => Some(row.offset % unit as i64 == 0),
-            _ => None,
-        };
-        self.aligned.append_option(aligned);
-        self.slices.append_value(i32::try_from(row.parts.len()).unwrap_or(i32::MAX));
-        self.kind.append_option(roles.kind(i).map(|kind| kind.name()));
-        let other = roles.variable(i);
-        let variable = match other {
-            Some(Some(other)) => Some(text(other)),
-            Some(None) => None,
-            None => Some(name.clone()),
-        };
-        let whole = variable.as_deref().unwrap_or(&name);
-        let scope = whole.rsplit_once('/').map_or("", |(scope, _)| scope);
-        self.scope.append_value(scope);
-        self.text += name.len() + whole.len() + scope.len();
-        self.variable.append_option(variable);
-        self.rows += 1;
+        self.bytes.push_option(Some(signed(row.stored_bytes())));
+        self.shard.push_option(piece.then_some(row.shard));
+        self.offset.push_option(placed.then_some(row.offset));
+        self.crc32c.push_option(placed.then_some(row.crc.0));
+        self.aligned.append_option(is_aligned(row.dtype, row.offset).filter(|_| placed));
+        self.slices.push_option(Some(i32::try_from(row.parts.len()).unwrap_or(i32::MAX)));
     }
 
     /// The columns; it is empty then.
-    pub(crate) fn arrays(&mut self) -> Vec<ArrayRef> {
+    pub(crate) fn arrays(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
         (self.rows, self.text) = (0, 0);
-        vec![
-            Arc::new(self.name.finish()),
-            Arc::new(self.dtype.finish()),
-            Arc::new(self.shape.finish()),
-            Arc::new(self.elements.finish()),
-            Arc::new(self.bytes.finish()),
-            Arc::new(self.shard.finish()),
-            Arc::new(self.offset.finish()),
-            Arc::new(self.crc32c.finish()),
+        let name = self.name.finish()?;
+        let variable = match self.variable.take() {
+            Some(mut other) => other.finish()?,
+            None => name.clone(),
+        };
+        Ok(vec![
+            name,
+            self.dtype.finish()?,
+            self.shape.finish()?,
+            self.elements.finish()?,
+            self.bytes.finish()?,
+            self.shard.finish()?,
+            self.offset.finish()?,
+            self.crc32c.finish()?,
             Arc::new(self.aligned.finish()),
-            Arc::new(self.slices.finish()),
-            Arc::new(self.kind.finish()),
-            Arc::new(self.variable.finish()),
-            Arc::new(self.scope.finish()),
-        ]
+            self.slices.finish()?,
+            self.kind.finish()?,
+            variable,
+            self.scope.finish()?,
+        ])
     }
 
     /// The columns as a batch; it is empty then.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        RecordBatch::try_new(Self::schema(), self.arrays())
+        RecordBatch::try_new(Self::schema(), self.arrays()?)
+    }
+}
+
+/// Are its elements aligned where it lies? `None` if they have no fixed width.
+fn is_aligned(dtype: dtype::DataType, offset: i64) -> Option<bool> {
+    match dtype.layout() {
+        Layout::Fixed { unit, .. } => Some(offset % unit as i64 == 0),
+        _ => None,
     }
 }
 

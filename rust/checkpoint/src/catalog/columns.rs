@@ -8,13 +8,14 @@
 //! ```
 
 use super::values::ValueColumns;
-use crate::arrow::{TensorColumns, optional, text};
+use crate::arrow::{BATCH_TEXT, Roles, TensorColumns, Texts, optional, text};
 use crate::stats::Sums;
 use arrow_array::builder::{Int64Builder, StringBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use std::path::Path;
 use std::sync::Arc;
+use tensorbundle_store::{Format, Listing};
 
 /// What a catalog says of one checkpoint.
 #[derive(Debug, Default, Clone)]
@@ -67,8 +68,9 @@ pub(crate) struct Wrong {
 pub struct Tables {
     pub(crate) checkpoints: Vec<Facts>,
     findings: Findings,
-    tensor_paths: StringBuilder,
-    pub(crate) tensors: TensorColumns,
+    tensor_paths: Texts,
+    tensor_text: usize,
+    tensors: TensorColumns,
     made: Vec<RecordBatch>,
     values: ValueColumns,
     made_values: Vec<RecordBatch>,
@@ -144,18 +146,31 @@ impl Tables {
         Ok(())
     }
 
-    /// Says of which checkpoint the tensor is that was appended.
-    pub(crate) fn of_path(&mut self, path: &str) -> Result<(), ArrowError> {
-        self.tensor_paths.append_value(path);
-        if self.tensors.is_full() {
-            self.cut()?;
+    /// Appends all tensors of a checkpoint.
+    pub(crate) fn listed(
+        &mut self,
+        path: &str,
+        listing: &Listing,
+        format: Format,
+        roles: &Roles,
+    ) -> Result<(), ArrowError> {
+        let mut left = 0..listing.len();
+        while !left.is_empty() {
+            let count = self.tensors.append(listing, left.clone(), format, roles);
+            self.tensor_paths.repeat(path, count);
+            self.tensor_text += path.len() * count;
+            left.start += count;
+            if self.tensors.is_full() || self.tensor_text > BATCH_TEXT {
+                self.cut()?;
+            }
         }
         Ok(())
     }
 
     fn cut(&mut self) -> Result<(), ArrowError> {
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(self.tensor_paths.finish())];
-        arrays.extend(self.tensors.arrays());
+        self.tensor_text = 0;
+        let mut arrays = vec![self.tensor_paths.finish()?];
+        arrays.extend(self.tensors.arrays()?);
         self.made.push(RecordBatch::try_new(Self::tensors_schema(), arrays)?);
         Ok(())
     }

@@ -235,9 +235,8 @@ impl Tables {
             count = count.saturating_add(elements(row.dims));
             bytes = bytes.saturating_add(row.stored_bytes());
             partitioned += i64::from(!row.parts.is_empty());
-            self.tensors.append(&row, i, format, &roles);
-            self.of_path(&facts.path)?;
         }
+        self.listed(&facts.path, listing, format, &roles)?;
         facts.tensors = Some(listing.len() as i64);
         (facts.elements, facts.bytes) = (Some(signed(count)), Some(signed(bytes)));
         facts.partitioned = Some(partitioned);

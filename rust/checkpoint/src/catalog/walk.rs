@@ -20,7 +20,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-use tensorbundle_store::{Error, Stopped, Watch, dir_and_name, index_path, on_all_cores};
+use tensorbundle_store::{Error, Stopped, Watch, dir_and_name, in_order, index_path, on_all_cores};
 use tensorbundle_wire::fingerprint::fingerprint64;
 
 /// Something that is, or should be, a checkpoint.
@@ -195,15 +195,21 @@ fn identity(dir: &Path) -> Option<PathBuf> {
 
 /// The places of these paths, as a walk finds them. Each directory is read once.
 pub fn places_of(paths: &[PathBuf]) -> Vec<Place> {
-    let mut known: HashMap<PathBuf, HashMap<PathBuf, Place>> = HashMap::new();
+    let mut dirs: Vec<_> = paths.iter().map(|path| dir_and_name(path).0).collect();
+    dirs.sort_unstable();
+    dirs.dedup();
+    // Work is counted in bytes there; a directory is worth a thread.
+    let read = in_order(dirs.len(), (dirs.len() as u64) << 20, |i| {
+        let found = dirs.get(i).and_then(|dir| contents(dir).ok()).unwrap_or_default();
+        found.places.into_iter().map(|place| (place.path.clone(), place)).collect()
+    });
+    let known: HashMap<&Path, HashMap<PathBuf, Place>> = dirs.into_iter().zip(read).collect();
     let of = |path: &PathBuf| {
         let (dir, _) = dir_and_name(path);
-        let found = known.entry(dir.to_owned()).or_insert_with(|| {
-            let places = contents(dir).map(|found| found.places).unwrap_or_default();
-            places.into_iter().map(|place| (place.path.clone(), place)).collect()
-        });
-        let lone = || Place { path: path.clone(), what: What::Nothing, stamps: Vec::new() };
-        found.get(&dir.join(path.file_name().unwrap_or_default())).cloned().unwrap_or_else(lone)
+        let place = dir.join(path.file_name().unwrap_or_default());
+        let found = known.get(dir).and_then(|places| places.get(&place)).cloned();
+        let nothing = || Place { path: path.clone(), what: What::Nothing, stamps: Vec::new() };
+        found.unwrap_or_else(nothing)
     };
     paths.iter().map(of).collect()
 }
