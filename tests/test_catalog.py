@@ -629,9 +629,61 @@ def test_ctrl_c(tmp_path: Path) -> None:
     assert process.stdout.readline() == "committed\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors == "tensorbundle: stopped; the next run goes on from here\n"
+    assert (process.returncode, errors) == (130, STOPPED)
     assert catalog.index(root, tmp_path / "c.duckdb").kept >= 2048
+
+
+STOPPED = "tensorbundle: stopped; the next run goes on from here\n"
+
+
+@pytest.mark.parametrize("where", ["register", "execute"])
+@pytest.mark.parametrize("ending", ["duckdb", "parquet"])
+def test_ctrl_c_while_rows_are_written(tmp_path: Path, where: str, ending: str) -> None:
+    """It waits for the end of the step, in whatever statement it comes."""
+    plain(tmp_path / "store" / "m-0")
+    code = (
+        "import os, signal, sys\n"
+        "from contextlib import contextmanager\n"
+        "from tensorbundle.catalog import _store\n"
+        "class Asked:\n"
+        "    def __init__(self, table): self.table = table\n"
+        "    def __len__(self): return len(self.table)\n"
+        "    def __arrow_c_stream__(self, schema=None):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        return self.table.__arrow_c_stream__(schema)\n"
+        "    def __arrow_c_schema__(self): return self.table.__arrow_c_schema__()\n"
+        "real, whole = _store.replace, _store.whole\n"
+        "def replace(db, names, tables): real(db, names, [Asked(table) for table in tables])\n"
+        "@contextmanager\n"
+        "def stopped(db):\n"
+        "    with whole(db):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        yield\n"
+        "if sys.argv.pop(1) == 'register': _store.replace = replace\n"
+        "else: _store.whole = stopped\n"
+        "from tensorbundle.cli import run\n"
+        "sys.exit(run())\n"
+    )
+    output = tmp_path / f"c.{ending}"
+    words = [where, "index", tmp_path / "store", "-o", output]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, STOPPED)
+    assert catalog.index(tmp_path / "store", output).found == 1
+
+
+def test_ctrl_c_ends_a_query(tmp_path: Path) -> None:
+    plain(tmp_path / "m-0")
+    catalog.index(tmp_path, tmp_path / "c.duckdb")
+    code = (
+        "import signal, sys, threading\n"
+        "threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()\n"
+        "from tensorbundle.cli import run\n"
+        "sys.exit(run())\n"
+    )
+    sql = "SELECT sum(hash(a.range, b.range)) FROM range(10000000) a, range(1000000) b"
+    words = [sys.executable, "-c", code, "query", tmp_path / "c.duckdb", sql]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 # The command line.

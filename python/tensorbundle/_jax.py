@@ -6,9 +6,9 @@ is never given away, so donating one to a compiled function copies it.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._needed import needed
 from .errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 def to_jax(array: npt.NDArray[Any], name: str, device: Any) -> Any:
     """An array of the same type, which shares its memory if JAX can."""
-    try:
-        jax: Any = import_module("jax")  # it need not be there for the type checkers
-    except ImportError as missing:
-        text = "to_jax needs JAX, which is not installed (pip install jax)"
-        raise ImportError(text, name=missing.name) from missing
+    jax = needed("jax", "JAX", "to_jax")
     dtype = array.dtype
     if dtype.hasobject:
         raise TypeError(f"tensor {name!r}: strings and variants cannot be JAX arrays")

@@ -7,11 +7,11 @@ ends the process. So a tensor is a copy unless the caller promises not to write.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._needed import needed
 from .errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ _BITS = {1: np.uint8, 2: np.int16}
 
 def to_torch(array: npt.NDArray[Any], name: str, share: bool) -> Any:
     """A tensor of the array's type, which shares its memory if asked to and if it can."""
-    try:
-        torch: Any = import_module("torch")  # it need not be there for the type checkers
-    except ImportError as missing:
-        text = "to_torch needs PyTorch, which is not installed (pip install torch)"
-        raise ImportError(text, name=missing.name) from missing
+    torch = needed("torch", "PyTorch", "to_torch")
     dtype = array.dtype
     if dtype.hasobject:
         raise TypeError(f"tensor {name!r}: strings and variants cannot be PyTorch tensors")

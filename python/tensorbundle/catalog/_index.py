@@ -191,6 +191,10 @@ class _Run:
             "links": self.links,
         }
 
+    def halt(self) -> None:
+        """Ends a scan soon, as Ctrl-C does."""
+        self.stop = True
+
     def steps(self, numbers: list[int]) -> Iterator[list[int]]:
         sizes = self.places.sizes() if self.look.verify or self.look.stats else None
         step: list[int] = []
@@ -232,17 +236,18 @@ class _Run:
                 if waiting is not None:
                     yield waiting.result()
             finally:
-                self.stop = True
+                self.halt()
 
 
 def _into_duckdb(db: duckdb.DuckDBPyConnection, run: _Run, path: str) -> dict[str, object]:
     import duckdb
 
-    try:
-        return _update(db, run)
-    except duckdb.Error as error:
-        # A full disk, most likely. What was committed is there; the rest is as it was.
-        raise OSError(f"{path}: the catalog cannot be written: {error}") from error
+    with _store.patient(run.halt):
+        try:
+            return _update(db, run)
+        except duckdb.Error as error:
+            # A full disk, most likely. What was committed is there; the rest is as it was.
+            raise OSError(f"{path}: the catalog cannot be written: {error}") from error
 
 
 def _update(db: duckdb.DuckDBPyConnection, run: _Run) -> dict[str, object]:
@@ -301,7 +306,7 @@ def _into_parquet(output: str, run: _Run) -> tuple[dict[str, object], list[str]]
     outputs = _outputs(output)
     working = _store.temporary_of(output)
     db = _store.connect(working)
-    with db:
+    with db, _store.patient(run.halt):
         _load(db, run, outputs)
         facts = _into_duckdb(db, run, working)
         for name, path in outputs.items():
@@ -322,19 +327,19 @@ def _load(db: duckdb.DuckDBPyConnection, run: _Run, outputs: dict[str, str]) -> 
         return
     _store.make(db, run.places.scan([], *run.look, None), TABLES)
     if all(Path(path).exists() for path in outputs.values()):
-        db.execute("BEGIN")
-        for name, path in outputs.items():
-            try:
-                db.execute(
-                    f"INSERT INTO {name} BY NAME SELECT * FROM read_parquet('{_quoted(path)}')"
-                )
-            except Exception as error:
-                db.execute("ROLLBACK")
-                raise CheckpointError(
-                    f"{path}: not the Parquet file of an earlier run: {error}; remove it, or give "
-                    "another name"
-                ) from None
-        db.execute("COMMIT")
+        with _store.whole(db):
+            for name, path in outputs.items():
+                _load_one(db, name, path)
+
+
+def _load_one(db: duckdb.DuckDBPyConnection, name: str, path: str) -> None:
+    try:
+        db.execute(f"INSERT INTO {name} BY NAME SELECT * FROM read_parquet('{_quoted(path)}')")
+    except Exception as error:
+        raise CheckpointError(
+            f"{path}: not the Parquet file of an earlier run: {error}; remove it, or give "
+            "another name"
+        ) from None
 
 
 def _quoted(path: str) -> str:

@@ -113,7 +113,7 @@ def query(catalog: str | os.PathLike[str], question: str) -> Answer:
     import duckdb
 
     _, sql = QUESTIONS.get(question.strip(), ("", question))
-    with db:
+    with db, _store.patient(db.interrupt):
         try:
             if question.strip() == "nans":
                 _need_stats(db, path)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import CheckpointError, UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
+    from types import FrameType
 
     import duckdb
 
@@ -75,21 +77,19 @@ def make(db: duckdb.DuckDBPyConnection, like: Sequence[ArrowTable], names: Seque
     """Makes the tables, empty, if they are not there."""
     if db.execute("SELECT count(*) FROM duckdb_tables()").fetchall() != [(0,)]:
         return
-    db.execute("BEGIN")
-    for name, table in zip(names, like, strict=True):
-        db.register("_like", table)
-        db.execute(f"CREATE TABLE {name} AS SELECT * FROM _like LIMIT 0")
-        db.unregister("_like")
-    db.execute(f"CREATE TABLE about AS SELECT {VERSION} AS version")
-    db.execute("COMMIT")
+    with whole(db):
+        for name, table in zip(names, like, strict=True):
+            db.register("_like", table)
+            db.execute(f"CREATE TABLE {name} AS SELECT * FROM _like LIMIT 0")
+            db.unregister("_like")
+        db.execute(f"CREATE TABLE about AS SELECT {VERSION} AS version")
 
 
 def replace(
     db: duckdb.DuckDBPyConnection, names: Sequence[str], tables: Sequence[ArrowTable]
 ) -> None:
     """Puts rows in place of those that were there of the same paths: all of them, or none."""
-    db.execute("BEGIN")
-    try:
+    with whole(db):
         db.register("_new", tables[0])
         known = db.execute(
             "SELECT count(*) FROM checkpoints WHERE path IN (SELECT path FROM _new)"
@@ -103,10 +103,6 @@ def replace(
                 db.register("_new", table)
                 db.execute(f"INSERT INTO {name} SELECT * FROM _new")
                 db.unregister("_new")
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
 
 
 def remove(db: duckdb.DuckDBPyConnection, names: Sequence[str], paths: Sequence[str]) -> None:
@@ -115,16 +111,49 @@ def remove(db: duckdb.DuckDBPyConnection, names: Sequence[str], paths: Sequence[
 
     if not paths:
         return
-    db.execute("BEGIN")
-    try:
+    with whole(db):
         db.register("_gone", ArrowTable.from_columns([("path", "str", list(paths))]))
         for name in names:
             db.execute(f"DELETE FROM {name} WHERE path IN (SELECT path FROM _gone)")
         db.unregister("_gone")
+
+
+@contextmanager
+def whole(db: duckdb.DuckDBPyConnection) -> Generator[None, None, None]:
+    """A transaction: all that is done in it, or nothing."""
+    db.execute("BEGIN")
+    try:
+        yield
         db.execute("COMMIT")
     except BaseException:
         db.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def patient(stop: Callable[[], object]) -> Generator[None, None, None]:
+    """Ctrl-C calls ``stop`` here, and comes out at the end: in the middle of a statement, DuckDB
+    would make another error of it."""
+    import signal
+    import threading
+
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append((number, frame))
+        stop()
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(*held[0])
 
 
 def temporary_of(path: str) -> str:

@@ -39,13 +39,13 @@ impl Worker<'_> {
     }
 }
 
-/// Does `jobs` pieces of work, `bytes` in all, of which each worker takes the next; gives what `work` made of each.
+/// Does `jobs` pieces of work, `bytes` in all, of which each worker takes the next; gives what `work` made of each, in their order.
 pub fn on_all_cores<T: Send>(
     jobs: usize,
     bytes: u64,
     watch: &mut Watch<'_>,
     work: impl Fn(usize, &mut Worker<'_>) -> T + Sync,
-) -> Result<Vec<(usize, T)>, Stopped> {
+) -> Result<Vec<T>, Stopped> {
     let (next, done, stop) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let run = || {
         let mut worker = Worker { scratch: Scratch::default(), done: &done, stop: &stop };
@@ -59,7 +59,7 @@ pub fn on_all_cores<T: Send>(
         }
         made
     };
-    let made = if bytes < SMALL || jobs < 2 {
+    let mut made = if bytes < SMALL || jobs < 2 {
         run()
     } else {
         // Not for small work: it asks the system, which opens files to answer.
@@ -91,15 +91,16 @@ pub fn on_all_cores<T: Send>(
         })
     };
     let go_on = watch(done.load(Ordering::Relaxed), bytes);
-    if stop.load(Ordering::Relaxed) || !go_on { Err(Stopped) } else { Ok(made) }
+    if stop.load(Ordering::Relaxed) || !go_on {
+        return Err(Stopped);
+    }
+    made.sort_unstable_by_key(|(job, _)| *job);
+    Ok(made.into_iter().map(|(_, made)| made).collect())
 }
 
-/// The same while nobody watches, so that nobody stops it: what was made, in the order of the jobs.
+/// The same while nobody watches, so that nobody stops it.
 pub fn in_order<T: Send>(jobs: usize, bytes: u64, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let made = on_all_cores(jobs, bytes, &mut |_, _| true, |job, _| work(job));
-    let mut made = made.unwrap_or_default();
-    made.sort_unstable_by_key(|(job, _)| *job);
-    made.into_iter().map(|(_, made)| made).collect()
+    on_all_cores(jobs, bytes, &mut |_, _| true, |job, _| work(job)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -119,9 +120,7 @@ mod tests {
                     worker.advance(3);
                     i * 2
                 });
-                let mut made = made.unwrap();
-                made.sort_unstable();
-                assert_eq!(made, (0..jobs).map(|i| (i, i * 2)).collect::<Vec<_>>());
+                assert_eq!(made.unwrap(), (0..jobs).map(|i| i * 2).collect::<Vec<_>>());
                 assert_eq!(told, jobs as u64 * 3);
             }
         }

@@ -60,7 +60,7 @@ pub fn scan(
     const EACH: u64 = 1 << 24;
     let mut watch = |done: u64, total: u64| watch(done / EACH, total / EACH);
     let total = places.len() as u64 * EACH;
-    let mut made = on_all_cores(jobs, total, &mut watch, |job, worker| {
+    let made = on_all_cores(jobs, total, &mut watch, |job, worker| {
         let mut tables = Tables::default();
         for place in places.iter().skip(job * GROUP).take(GROUP) {
             let mut go_on = |_: u64, _: u64| worker.advance(0);
@@ -71,12 +71,11 @@ pub fn scan(
         }
         tables.finish()
     })?;
-    made.sort_unstable_by_key(|(job, _)| *job);
-    Ok(put_together(made.into_iter().map(|(_, tables)| tables)))
+    Ok(put_together(made))
 }
 
 fn put_together(
-    all: impl Iterator<Item = Result<[Vec<RecordBatch>; 4], ArrowError>>,
+    all: Vec<Result<[Vec<RecordBatch>; 4], ArrowError>>,
 ) -> Result<[Table; 4], ArrowError> {
     let schemas = [
         Tables::checkpoints_schema(),

@@ -137,12 +137,11 @@ pub fn walk(
     while !level.is_empty() {
         walked.directories += level.len();
         // How many there will be nobody knows: the watcher is asked, but not told.
-        let mut read = on_all_cores(level.len(), u64::MAX, &mut |_, _| watch(0, 0), |i, _| {
+        let read = on_all_cores(level.len(), u64::MAX, &mut |_, _| watch(0, 0), |i, _| {
             level.get(i).map(|dir| contents(dir))
         })?;
-        read.sort_unstable_by_key(|(i, _)| *i);
         let (mut next, mut links) = (Vec::new(), Vec::new());
-        for (dir, (_, contents)) in level.iter().zip(read) {
+        for (dir, contents) in level.iter().zip(read) {
             match contents {
                 Some(Ok(found)) => {
                     walked.places.extend(found.places);

@@ -266,13 +266,12 @@ fn work(
             Made::Failed(error)
         })
     });
-    let mut made = match made {
+    let made = match made {
         Ok(made) => made,
         Err(stopped) => return Ok(Err(stopped)),
     };
-    made.sort_unstable_by_key(|(i, _)| *i);
     let mut all = Vec::with_capacity(made.len());
-    for (_, made) in made {
+    for made in made {
         match made {
             Made::Failed(error) => return Err(error),
             made => all.push(made),

@@ -260,13 +260,12 @@ impl Look<'_> {
             }
             Ok(made)
         });
-        let mut done: Vec<(usize, Result<Made<T>>)> = match done {
+        let done: Vec<Result<Made<T>>> = match done {
             Ok(done) => done,
             Err(stopped) => return Ok(Err(stopped)),
         };
-        done.sort_unstable_by_key(|(job, _)| *job);
         let mut all = Vec::new();
-        for (_, made) in done {
+        for made in done {
             all.extend(made?);
         }
         Ok(Ok(all))

@@ -76,17 +76,16 @@ impl V1 {
             .collect();
         let bytes = jobs.iter().map(|&(i, block)| self.block_len(i, block)).sum();
         let places = self.places();
-        let mut made = on_all_cores(jobs.len(), bytes, watch, |job, worker| {
+        let made = on_all_cores(jobs.len(), bytes, watch, |job, worker| {
             jobs.get(job).map(|&(shard, block)| self.check_block(shard, block, &places, worker))
         })?;
         checked.bytes = bytes;
-        made.sort_unstable_by_key(|(job, _)| *job);
 
         let mut sound: Vec<Vec<bool>> =
             self.tensors.iter().map(|tensor| vec![false; tensor.slices.len()]).collect();
         let mut told = vec![false; self.tensors.len()];
         let mut strays = Several::new();
-        for found in made.into_iter().filter_map(|(_, found)| found) {
+        for found in made.into_iter().flatten() {
             for (tensor, slice) in found.sound {
                 if let Some(sound) = sound.get_mut(tensor).and_then(|slices| slices.get_mut(slice))
                 {

@@ -81,13 +81,13 @@ pub(super) fn check(
     checked.bytes += bytes;
 
     let mut sums = vec![None; units.len()];
-    for (i, made) in made {
-        match (jobs.get(i), made) {
-            (Some(Job::Units(group)), Made::Units(Some(own))) => {
+    for (job, made) in jobs.iter().zip(made) {
+        match (job, made) {
+            (Job::Units(group), Made::Units(Some(own))) => {
                 let places = sums.get_mut(group.clone()).unwrap_or_default();
                 places.iter_mut().zip(own).for_each(|(place, sum)| *place = Some(sum));
             }
-            (Some(Job::List(piece)), Made::List(Err(error))) => {
+            (Job::List(piece), Made::List(Err(error))) => {
                 tell(FindingKind::Checksum, listing, piece, error, checked)
             }
             _ => {}
