@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -157,6 +158,16 @@ def test_polars_and_pyarrow_read_it_as_it_is(prefix: str) -> None:
     # It can be taken as often as one likes.
     kept = ckpt.to_arrow()
     assert pa.table(kept) == pa.table(kept)
+
+
+def test_pandas_reads_it_as_it_is(prefix: str) -> None:
+    ckpt = tb.open(prefix)
+    frame = pd.DataFrame.from_arrow(ckpt)
+    assert list(frame.columns) == COLUMNS
+    assert frame["name"].tolist() == list(ckpt)
+    assert frame.groupby("kind")["bytes"].sum()["weight"] == sum(
+        ckpt.info(name).nbytes for name in ("a/odd", "a/w", "cut", "words")
+    )
 
 
 def test_what_is_taken_outlives_it(prefix: str) -> None:
