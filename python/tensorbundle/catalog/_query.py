@@ -7,6 +7,7 @@ import os
 from .._verify import _Fixed  # pyright: ignore[reportPrivateUsage]
 from ..errors import CheckpointError
 from . import _store
+from ._rows import TABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def query(catalog: str | os.PathLike[str], question: str) -> Answer:
     """Asks a catalog, which is opened for reading only.
 
     Args:
-        catalog: a ``.duckdb`` file made by :func:`index`; or the ``.parquet`` name it was given.
+        catalog: a ``.duckdb`` file made by :func:`index`; or the ``.parquet`` name it was given, or
+            the directory that an engine made.
         question: SQL over the tables ``checkpoints``, ``tensors``, ``findings`` and ``stats``, or
             one of :data:`QUESTIONS`.
 
@@ -109,7 +111,13 @@ def query(catalog: str | os.PathLike[str], question: str) -> Answer:
         UnsupportedError: the catalog was made by a later version.
     """
     path = os.fspath(catalog)
-    db = _parquet(path) if path.endswith(".parquet") else _store.connect(path, read_only=True)
+    folder = _folder(path)
+    if folder is not None:
+        db = _views({name: f"{folder}/{name}/*.parquet" for name in TABLES})
+    elif path.endswith(".parquet"):
+        db = _parquet(path)
+    else:
+        db = _store.connect(path, read_only=True)
     import duckdb
 
     _, sql = QUESTIONS.get(question.strip(), ("", question))
@@ -136,14 +144,29 @@ def _need_stats(db: Any, path: str) -> None:
         )
 
 
+def _folder(path: str) -> str | None:
+    """The data set that an engine wrote; for a moment of its run the old one has another name."""
+    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100
+    for each in (path, os.path.join(folder, f".{name}.before")):  # noqa: PTH118
+        if all(os.path.isdir(os.path.join(each, table)) for table in TABLES):  # noqa: PTH112, PTH118
+            return each
+    return None
+
+
 def _parquet(path: str) -> Any:
-    from ._index import _outputs, _quoted  # pyright: ignore[reportPrivateUsage]
+    from ._index import _outputs  # pyright: ignore[reportPrivateUsage]
 
     outputs = _outputs(path)
     for file in outputs.values():
         if not os.path.exists(file):  # noqa: PTH110
             raise FileNotFoundError(2, "there is no such catalog", file)
+    return _views(outputs)
+
+
+def _views(outputs: dict[str, str]) -> Any:
+    from ._index import _quoted  # pyright: ignore[reportPrivateUsage]
+
     db = _store.connect(":memory:")
-    for name, file in outputs.items():
-        db.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{_quoted(file)}')")
+    for name, files in outputs.items():
+        db.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{_quoted(files)}')")
     return db

@@ -9,6 +9,8 @@ from tensorbundle.cli import _progress, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tensorbundle.catalog import IndexReport
 
 FINDING = 1
@@ -21,6 +23,9 @@ reason, never a stop. Only indexes and graphs' headers are read, with all cores.
 The ending of the output says what is written: .duckdb, .parquet, .arrow or .jsonl (of the
 last three, one file for each table). A second run into .duckdb or .parquet reads only what
 is new or changed, and drops what is gone; a run that was stopped goes on where it was.
+
+With --engine the workers of Ray or Spark do it, and the output is a directory of Parquet
+files, by the same rules; roots and output must be there on all nodes under these names.
 
 Exit code: 0 all are ok, 1 some are not, 2 an error.
 """
@@ -37,6 +42,7 @@ def add_parser(commands: _text.Commands) -> None:
             "query models.duckdb duplicates",
             "index --stats /models -o models.duckdb",
             "query models.duckdb nans",
+            "index /models -o models.parquet --engine ray --address auto",
         ),
         formatter_class=_text.help_formatter,
         allow_abbrev=False,
@@ -44,6 +50,8 @@ def add_parser(commands: _text.Commands) -> None:
     add = parser.add_argument
     add("roots", metavar="ROOT", nargs="+", help="a directory, or a checkpoint")
     add("-o", "--output", metavar="FILE", required=True, help="the catalog: .duckdb, .parquet, …")
+    add("--engine", choices=("ray", "spark"), help="let the workers of an engine do it")
+    add("--address", help="of its cluster, as ray.init takes it, or of Spark's master (this machine)")
     add("--verify", action="store_true", help="check all data, too")
     add("--stats", action="store_true", help="what the values of tensors are like, too")
     add("--follow-links", action="store_true", help="go where links to directories lead")
@@ -54,11 +62,10 @@ def add_parser(commands: _text.Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tensorbundle import catalog
-
+    index = _index(args)
     try:
         with _progress.Progress("index", quiet=args.quiet, noun="checkpoints") as progress:
-            report = catalog.index(
+            report = index(
                 args.roots,
                 args.output,
                 verify=args.verify,
@@ -79,6 +86,21 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         print("\n".join(_lines(report)))
     return FINDING if report.bad or report.unreadable else 0
+
+
+def _index(args: argparse.Namespace) -> Callable[..., IndexReport]:
+    """Of this machine, or of an engine."""
+    if args.engine is None:
+        if args.address is not None:
+            raise _text.CommandError("--address is for --engine ray or --engine spark")
+        from tensorbundle import catalog
+
+        return catalog.index
+    from functools import partial
+    from importlib import import_module
+
+    engine = import_module(f"tensorbundle.engines.{args.engine}")
+    return partial(engine.index, address=args.address)
 
 
 def _lines(report: IndexReport) -> list[str]:

@@ -38,7 +38,7 @@ def add_parser(commands: _text.Commands) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("catalog", metavar="CATALOG", help="a .duckdb file, or the .parquet name that index got")
+    add("catalog", metavar="CATALOG", help="a .duckdb file, or the name that index got")
     add("question", metavar="SQL", help="SQL, or duplicates, largest, broken, nans, lineage")
     add("--json", action="store_true", help="a JSON document with an object for each row")
     parser.set_defaults(run=run)

@@ -199,14 +199,17 @@ pub fn places_of(paths: &[PathBuf]) -> Vec<Place> {
     dirs.dedup();
     // Work is counted in bytes there; a directory is worth a thread.
     let read = in_order(dirs.len(), (dirs.len() as u64) << 20, |i| {
-        let found = dirs.get(i).and_then(|dir| contents(dir).ok()).unwrap_or_default();
-        found.places.into_iter().map(|place| (place.path.clone(), place)).collect()
+        let mut places = HashMap::new();
+        for place in dirs.get(i).and_then(|dir| contents(dir).ok()).unwrap_or_default().places {
+            // Of two of one path, an index and a V1 file, the first counts, as for a walk.
+            places.entry(place.path.clone()).or_insert(place);
+        }
+        places
     });
     let known: HashMap<&Path, HashMap<PathBuf, Place>> = dirs.into_iter().zip(read).collect();
     let of = |path: &PathBuf| {
-        let (dir, _) = dir_and_name(path);
-        let place = dir.join(path.file_name().unwrap_or_default());
-        let found = known.get(dir).and_then(|places| places.get(&place)).cloned();
+        let (dir, name) = dir_and_name(path);
+        let found = known.get(dir).and_then(|places| places.get(&dir.join(name))).cloned();
         let nothing = || Place { path: path.clone(), what: What::Nothing, stamps: Vec::new() };
         found.unwrap_or_else(nothing)
     };

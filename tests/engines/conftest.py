@@ -1,0 +1,77 @@
+"""A Ray cluster and a Spark session on this machine, each of several processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Before an engine is imported: workers find the tests' modules, and nobody is told of the runs.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / "tests"), str(ROOT / "tests" / "engines"), os.environ.get("PYTHONPATH", "")]
+)
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_AUTH_MODE"] = "disabled"  # a token would be written to the home directory
+os.environ["PYSPARK_PYTHON"] = sys.executable
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+
+
+# Of the engines' own code, which no change here would make go away.
+IGNORED = (r"ignore::DeprecationWarning:ray\..*", r"ignore::FutureWarning:pyspark\..*")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for line in IGNORED:
+            item.add_marker(pytest.mark.filterwarnings(line))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    """Two workers at a time. Its sockets' paths must be short, so its directory is not pytest's."""
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="warning",
+            object_store_memory=200 << 20,
+            _temp_dir=folder,
+        )
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two tasks at a time, each tried four times, as on a cluster."""
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        pytest.fail("Spark needs Java 17 or later, and there is no java: install it", pytrace=False)
+    from pyspark.sql import SparkSession
+
+    folder = tmp_path_factory.mktemp("spark")
+    builder = SparkSession.builder.master("local[2,4]").appName("tests")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.local.dir": folder,
+        "spark.sql.warehouse.dir": folder,
+        "spark.driver.memory": "1g",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    for name, value in settings.items():
+        builder = builder.config(name, str(value))
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
