@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import ray
 
 from engine_here import TABLES, rows_of
-from killing import kill_always, kill_once, no_space
+from killing import explore_and_tell, kill_always, kill_once, no_space
 from tensorbundle import catalog
 from tensorbundle.cli import main
 from tensorbundle.engines import _job
@@ -80,6 +81,16 @@ def test_the_job_makes_the_rows_of_the_local_run(store: Path, tmp_path: Path) ->
     assert told[-1] == (want.found, want.found)
     again = of_ray.index(roots, tmp_path / "c", stats=True)
     assert (again.changed, again.kept) == (0, want.found)
+
+
+def test_workers_find_the_checkpoints(store: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "walkers").mkdir()
+    monkeypatch.setattr(_job, "explore", partial(explore_and_tell, folder=str(tmp_path / "walkers")))
+    of_ray.index(store, tmp_path / "c")
+    CheckpointDatasource(store).get_read_tasks(2)
+    walkers = {path.name for path in (tmp_path / "walkers").iterdir()}
+    assert walkers
+    assert str(os.getpid()) not in walkers
 
 
 def test_a_worker_that_is_killed_loses_no_row(tmp_path: Path, monkeypatch: Any) -> None:

@@ -25,7 +25,18 @@ try:
     from pyspark.sql import SparkSession
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
     from pyspark.sql.pandas.types import to_arrow_schema
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import (
+        ArrayType,
+        BooleanType,
+        DataType,
+        DecimalType,
+        DoubleType,
+        IntegerType,
+        LongType,
+        StringType,
+        StructField,
+        StructType,
+    )
 except ImportError as error:
     raise EngineMissingError(
         f"PySpark 4 is needed and not installed ({error}): pip install 'tensorbundle[spark]'"
@@ -43,18 +54,18 @@ __all__ = ["CheckpointSource", "index", "register"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-TYPES = {
-    "bool": "boolean",
-    "double": "double",
-    "int32": "int",
-    "int64": "bigint",
-    "list<item: int64>": "array<bigint>",
-    "string": "string",
+TYPES: dict[str, DataType] = {
+    "bool": BooleanType(),
+    "double": DoubleType(),
+    "int32": IntegerType(),
+    "int64": LongType(),
+    "list<item: int64>": ArrayType(LongType()),
+    "string": StringType(),
     # Spark has no unsigned types, and reads those of Parquet so.
-    "uint32": "bigint",
-    "uint64": "decimal(20,0)",
+    "uint32": LongType(),
+    "uint64": DecimalType(20, 0),
 }
-"""What Spark calls Arrow's types."""
+"""What Arrow's types are in Spark."""
 
 PARTS = 64
 """Parts of what is known when a read is planned: the cluster is not to be asked then."""
@@ -286,10 +297,8 @@ class _Spark:
 
 
 def _schema(table: str) -> StructType:
-    fields = ", ".join(
-        f"`{field.name}` {TYPES[str(field.type)]}" for field in rows_of((), table, Look()).schema
-    )
-    return StructType.fromDDL(fields)
+    columns = rows_of((), table, Look()).schema
+    return StructType([StructField(field.name, TYPES[str(field.type)]) for field in columns])
 
 
 def _is_true(options: Mapping[str, str], name: str, default: bool = False) -> bool:
