@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench protos fuzz fuzz-files soak tsan clean
+.PHONY: help demo test test-engines lint docs bench protos fuzz fuzz-files soak tsan clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ SOAK_SECONDS ?= 300
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/built ## open a real checkpoint: list it, show one tensor
 	$(BIN)/tensorbundle info $(DEMO)
@@ -25,7 +25,10 @@ test: $(VENV)/built $(VENV)/test ## all tests, of Rust and of Python, with Tenso
 	cargo test --quiet --workspace --exclude tensorbundle-python
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/built $(VENV)/test $(VENV)/lint docs ## formatting, clippy, ruff, mypy, pyright, stale protos, docs
+test-engines: $(VENV)/built $(VENV)/engines ## the index job on Ray and on Spark (which needs Java), with workers killed
+	$(BIN)/python -m pytest tests/engines
+
+lint: $(VENV)/built $(VENV)/engines $(VENV)/lint docs ## formatting, clippy, ruff, mypy, pyright, stale protos, docs
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	cargo xtask protos --check
@@ -90,6 +93,6 @@ $(VENV)/fuzz: $(VENV)/made
 	cargo install --quiet --locked --root $(VENV) cargo-fuzz@0.13.2
 	touch $@
 
-$(VENV)/build $(VENV)/test $(VENV)/lint $(VENV)/docs $(VENV)/bench: $(VENV)/%: $(VENV)/made pyproject.toml
+$(VENV)/build $(VENV)/test $(VENV)/engines $(VENV)/lint $(VENV)/docs $(VENV)/bench: $(VENV)/%: $(VENV)/made pyproject.toml
 	$(BIN)/python -m pip install --quiet --group $*
 	touch $@

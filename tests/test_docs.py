@@ -20,12 +20,15 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 # What the examples of a page are about, and no dependency group has.
 NEEDS = {"pytorch.md": "torch"}
+# Whose examples tests/engines/test_pages.py runs, with an engine at work.
+OF_ENGINES = [DOCS / "how-to" / name for name in ("ray.md", "spark.md")]
+RUN_HERE = [page for page in PAGES if page not in OF_ENGINES]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 IDS = [page.relative_to(DOCS).as_posix() for page in PAGES]
 SHOWN = [
     pytest.param(shown, id=f"{page.stem}: {shown.command}")
-    for page, text in TEXTS.items()
-    for block in blocks(text)
+    for page in RUN_HERE
+    for block in blocks(TEXTS[page])
     if block.kind == "console"
     for shown in sessions(block.text)
 ]
@@ -41,7 +44,7 @@ def hooks() -> Any:
     return module
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
+@pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_the_python_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = blocks(TEXTS[page])
     assert {block.kind for block in found} <= {"python", "console", "text", "sh"}
@@ -65,6 +68,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", TEXTS[page])
     inner = [link for link in links if not link.startswith(("http:", "https:"))]
     assert [link for link in inner if not (page.parent / link).is_file()] == []
+
+
+def test_the_pages_of_engines_show_no_command() -> None:
+    """What they print there is of the engine, too; those that are in `sh` blocks are not run."""
+    for page in OF_ENGINES:
+        assert {block.kind for block in blocks(TEXTS[page])} <= {"python", "text", "sh"}
 
 
 def test_every_page_is_in_the_navigation() -> None:

@@ -380,9 +380,11 @@ def test_two_runs_at_once(store: Path, tmp_path: Path, monkeypatch: pytest.Monke
         (lambda path: path.write_text("hello"), CheckpointError, "a file, and no directory"),
         (lambda path: plain(path / "m"), CheckpointError, r"other things \(m\.data.*, m\.index\)"),
         (
-            lambda path: [(path / name).mkdir(parents=True) for name in TABLES]
-            and (path / "checkpoints" / "x.parquet").write_text("hello" * 99)
-            and (path / "findings" / "x.parquet").write_text("hello" * 99),
+            lambda path: (
+                [(path / name).mkdir(parents=True) for name in TABLES]
+                and (path / "checkpoints" / "x.parquet").write_text("hello" * 99)
+                and (path / "findings" / "x.parquet").write_text("hello" * 99)
+            ),
             CheckpointError,
             r"x\.parquet: not a Parquet file of an earlier run",
         ),
@@ -400,9 +402,7 @@ def test_outputs_that_are_no_data_sets(
     assert sorted(output.rglob("*")) == before
 
 
-def test_an_output_that_cannot_be_written(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_output_that_cannot_be_written(store: Path, tmp_path: Path) -> None:
     class Full:
         """Workers whose disk is full."""
 

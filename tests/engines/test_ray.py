@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import ray
+from killing import explore_and_tell, kill_always, kill_once, no_space
 
 from engine_here import TABLES, rows_of
-from killing import explore_and_tell, kill_always, kill_once, no_space
 from tensorbundle import catalog
 from tensorbundle.cli import main
 from tensorbundle.engines import _job
@@ -85,7 +85,9 @@ def test_the_job_makes_the_rows_of_the_local_run(store: Path, tmp_path: Path) ->
 
 def test_workers_find_the_checkpoints(store: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "walkers").mkdir()
-    monkeypatch.setattr(_job, "explore", partial(explore_and_tell, folder=str(tmp_path / "walkers")))
+    monkeypatch.setattr(
+        _job, "explore", partial(explore_and_tell, folder=str(tmp_path / "walkers"))
+    )
     of_ray.index(store, tmp_path / "c")
     CheckpointDatasource(store).get_read_tasks(2)
     walkers = {path.name for path in (tmp_path / "walkers").iterdir()}

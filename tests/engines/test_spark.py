@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from killing import explore_and_tell, kill_always, kill_once, no_space
 
 from engine_here import TABLES, rows_of
-from killing import explore_and_tell, kill_always, kill_once, no_space
 from tensorbundle import catalog
 from tensorbundle.cli import main
 from tensorbundle.engines import _discovery, _job
@@ -64,7 +64,9 @@ def test_types_without_a_sign(session: Any, store: Path) -> None:
     assert dict(session.read.format("tensorbundle").load(str(store)).dtypes)["crc32c"] == "bigint"
 
 
-def test_several_roots_in_one_another_and_far_down(session: Any, store: Path, tmp_path: Path) -> None:
+def test_several_roots_in_one_another_and_far_down(
+    session: Any, store: Path, tmp_path: Path
+) -> None:
     """Directories that are not listed when the read is planned are walked by workers."""
     for i in range(_discovery.ENOUGH):
         plain(tmp_path / "wide" / f"run-{i}" / "deep" / "m")
@@ -112,7 +114,8 @@ def test_partitions_are_of_equal_bytes(session: Any, tmp_path: Path) -> None:
     assert loaded.count() == 2000
 
 
-def test_the_job_makes_the_rows_of_the_local_run(session: Any, store: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("spark")
+def test_the_job_makes_the_rows_of_the_local_run(store: Path, tmp_path: Path) -> None:
     roots = [store] if CORPUS is None else [store, CORPUS]
     told: list[tuple[int, int]] = []
     progress = lambda *now: told.append(now)  # noqa: E731
@@ -125,20 +128,20 @@ def test_the_job_makes_the_rows_of_the_local_run(session: Any, store: Path, tmp_
     assert (again.changed, again.kept) == (0, want.found)
 
 
-def test_workers_find_the_checkpoints(
-    session: Any, store: Path, tmp_path: Path, monkeypatch: Any
-) -> None:
+@pytest.mark.usefixtures("spark")
+def test_workers_find_the_checkpoints(store: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "walkers").mkdir()
-    monkeypatch.setattr(_job, "explore", partial(explore_and_tell, folder=str(tmp_path / "walkers")))
+    monkeypatch.setattr(
+        _job, "explore", partial(explore_and_tell, folder=str(tmp_path / "walkers"))
+    )
     of_spark.index(store, tmp_path / "c")
     walkers = {path.name for path in (tmp_path / "walkers").iterdir()}
     assert walkers
     assert str(os.getpid()) not in walkers
 
 
-def test_a_worker_that_is_killed_loses_no_row(
-    session: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
+@pytest.mark.usefixtures("spark")
+def test_a_worker_that_is_killed_loses_no_row(tmp_path: Path, monkeypatch: Any) -> None:
     root = many(tmp_path / "s", 3000)
     monkeypatch.setattr(_job, "write_item", kill_once(str(tmp_path / "killed")))
     report = of_spark.index(root, tmp_path / "c")
@@ -148,17 +151,17 @@ def test_a_worker_that_is_killed_loses_no_row(
     assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
 
 
-def test_errors_of_workers_come_as_they_are(
-    session: Any, store: Path, tmp_path: Path, monkeypatch: Any
-) -> None:
+@pytest.mark.usefixtures("spark")
+def test_errors_of_workers_come_as_they_are(store: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(_job, "write_item", no_space)
     with pytest.raises(OSError, match="No space left") as caught:
         of_spark.index(store, tmp_path / "c")
     assert caught.value.errno == 28
 
 
+@pytest.mark.usefixtures("spark")
 def test_what_kills_every_worker_comes_to_an_end(
-    session: Any, store: Path, tmp_path: Path, monkeypatch: Any
+    store: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(_job, "write_item", kill_always)
     with pytest.raises(CheckpointError, match=r"c: Spark could not do it, the old data set is who"):
@@ -166,14 +169,14 @@ def test_what_kills_every_worker_comes_to_an_end(
     assert not (tmp_path / "c").exists()
 
 
-def test_another_address(session: Any, store: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("spark")
+def test_another_address(store: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"spark://x: a session of local\[2,4\] is active"):
         of_spark.index(store, tmp_path / "c", address="spark://x")
 
 
-def test_the_command(
-    session: Any, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("spark")
+def test_the_command(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "c.parquet"
     words = ["index", str(store), "-o", str(output), "--engine", "spark", "--stats"]
     assert main(words) == 1

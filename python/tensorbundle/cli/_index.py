@@ -51,7 +51,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("roots", metavar="ROOT", nargs="+", help="a directory, or a checkpoint")
     add("-o", "--output", metavar="FILE", required=True, help="the catalog: .duckdb, .parquet, …")
     add("--engine", choices=("ray", "spark"), help="let the workers of an engine do it")
-    add("--address", help="of its cluster, as ray.init takes it, or of Spark's master (this machine)")
+    add("--address", help="of its cluster: as for ray.init, or the URL of Spark's master")
     add("--verify", action="store_true", help="check all data, too")
     add("--stats", action="store_true", help="what the values of tensors are like, too")
     add("--follow-links", action="store_true", help="go where links to directories lead")

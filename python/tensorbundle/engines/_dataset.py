@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from uuid import uuid4
 
 import pyarrow as pa
@@ -62,11 +62,12 @@ class Dataset:
         self.before = self.folder.with_name(f".{self.folder.name}.before")
         if os.path.lexists(self.folder) and not self.folder.is_dir():
             raise CheckpointError(f"{output}: a file, and no directory: give another name")
-        others = set(os.listdir(self.folder)) - set(TABLES) if self.folder.is_dir() else set()  # noqa: PTH208
+        there = os.listdir(self.folder) if self.folder.is_dir() else []  # noqa: PTH208
+        others = sorted(set(there) - set(TABLES))
         if others:
             raise CheckpointError(
-                f"{output}: a directory with other things ({', '.join(sorted(others)[:5])}), no "
-                "catalog: give another name"
+                f"{output}: a directory with other things ({', '.join(others[:5])}), no catalog: "
+                "give another name"
             )
 
     def begin(self) -> None:
@@ -140,37 +141,40 @@ def write(folder: Path, name: str, steps: Iterable[Mapping[str, pa.Table]]) -> N
 
 def write_rest(folder: Path, name: str, part: Part) -> None:
     """Writes what is left of another part: the rows of the paths that it is given with."""
+    compute: Any = pc  # its functions are made when it is imported: no checker knows them
     paths = pa.array(sorted(part.rows), pa.string())
 
     def left(table: str) -> pa.Table:
         rows = _read(part.folder / table / f"{part.name}.parquet", None)
-        return rows.filter(pc.is_in(rows["path"], paths))
+        return rows.filter(compute.is_in(rows["path"], paths))
 
     write(folder, name, [{table: left(table) for table in TABLES}])
 
 
 def not_ok(folder: Path) -> int:
     """How many checkpoints have another status than ``"ok"``."""
-    return sum(
-        pc.sum(pc.not_equal(_read(file, ["status"])["status"], "ok")).as_py() or 0
-        for file in folder.glob("checkpoints/*.parquet")
-    )
+    files = folder.glob("checkpoints/*.parquet")
+    return sum(status != "ok" for file in files for status in _column(file, "status"))
 
 
 def _part(file: Path) -> Part:
     folder, name = file.parents[1], file.name
     rows: dict[str, Facts | None]
-    rows = dict.fromkeys(_read(folder / "findings" / name, ["path"])["path"].to_pylist())
+    rows = dict.fromkeys(_column(folder / "findings" / name, "path"))
     columns = _read(file, ["path", "signature", "checked", "stats"]).to_pydict()
     for path, signature, checked, stats in zip(*columns.values(), strict=True):
         rows[path] = Facts(signature, checked == "data", stats)
     return Part(folder, file.stem, rows)
 
 
+def _column(file: Path, name: str) -> list[Any]:
+    return _read(file, [name])[name].to_pylist()
+
+
 def _read(file: Path, columns: list[str] | None) -> pa.Table:
     try:
         with file.open("rb") as opened:
-            return pq.ParquetFile(opened).read(columns)
+            return pq.ParquetFile(opened).read(columns)  # pyright: ignore[reportUnknownMemberType]
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise CheckpointError(
             f"{file}: not a Parquet file of an earlier run: {error}; remove its directory, or give "

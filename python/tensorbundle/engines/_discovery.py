@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -116,7 +117,7 @@ def put_together(all_found: Iterable[Found]) -> Found:
     some = list(all_found)
     spots = {spot.path: spot for found in some for spot in found.spots}
     return Found(
-        [spots[path] for path in sorted(spots, key=lambda path: path.split(os.sep))],
+        [spots[path] for path in sorted(spots, key=lambda path: Path(path).parts)],
         pa.concat_tables([_no_troubles(), *(found.troubles for found in some)]),
         sum(found.directories for found in some),
         sum(found.links for found in some),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
@@ -157,7 +157,7 @@ def output_of(output: str | os.PathLike[str]) -> str:
     Raises:
         ValueError: the ending says that something else is wanted.
     """
-    path = os.path.abspath(os.fspath(output))  # noqa: PTH100
+    path: str = os.path.abspath(os.fspath(output))  # noqa: PTH100
     if Path(path).suffix.lower() in (".duckdb", ".db", ".arrow", ".feather", ".jsonl", ".ndjson"):
         raise ValueError(
             f"{path}: engines write a directory of Parquet files: name it so, or DIR.parquet"
@@ -177,22 +177,18 @@ def _is_new(spot: Spot, holders: dict[str, tuple[int, Facts | None]], look: Look
     return (look.verify and not facts.checked) or (look.stats and not facts.stats)
 
 
-def _gone(
-    holders: dict[str, tuple[int, Facts | None]], found: Found, roots: list[str]
-) -> set[str]:
+def _gone(holders: dict[str, tuple[int, Facts | None]], found: Found, roots: list[str]) -> set[str]:
     """What is dropped: it was below the same roots, and the walk has not found it.
 
     Nothing is known of what lies in a directory that cannot be read now. What the last walk said of
     directories is said anew by this one.
     """
     there = {spot.text for spot in found.spots}
-    hidden = found.troubles["path"].to_pylist()
+    hidden: list[Any] = found.troubles["path"].to_pylist()
     return {
         path
         for path, (_, facts) in holders.items()
-        if path not in there
-        and _below(path, roots)
-        and (facts is None or not _below(path, hidden))
+        if path not in there and _below(path, roots) and (facts is None or not _below(path, hidden))
     }
 
 

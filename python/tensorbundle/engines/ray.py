@@ -40,7 +40,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RETRIES = 3
-"""So often a call is made again when its worker dies. What kills every worker must come to an end."""
+"""So often a call is made again when its worker dies: what kills every worker must have an end."""
+
+_ray: Any = ray  # whose types say less than its documentation
 
 
 class CheckpointDatasource(Datasource):
@@ -75,7 +77,7 @@ class CheckpointDatasource(Datasource):
         Raises:
             ValueError: there is no such table.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         if table not in TABLES:
             raise ValueError(f"no table {table!r}: there are {', '.join(TABLES)}")
         self._roots = roots_of(roots)
@@ -156,7 +158,7 @@ def index(
         RuntimeError: an address, and a cluster is connected already.
         ValueError: an output that is no directory, by its ending.
     """
-    ours = not ray.is_initialized()
+    ours = not _ray.is_initialized()
     if ours or address is not None:
         _start(address)
     try:
@@ -168,7 +170,7 @@ def index(
         ) from error
     finally:
         if ours:
-            ray.shutdown()
+            _ray.shutdown()
 
 
 def _start(address: str | None) -> None:
@@ -176,32 +178,33 @@ def _start(address: str | None) -> None:
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options |= {"include_dashboard": False}
-    ray.init(address=address or "local", **options)
+    _ray.init(address=address or "local", **options)
 
 
 class _Ray:
     """The cluster that is connected: calls are tasks, and Ray makes them again."""
 
     def __init__(self) -> None:
-        self.slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        self.slots = max(1, int(_ray.cluster_resources().get("CPU", 1)))
 
     def map(
         self, function: Callable[[T], R], items: Sequence[T], told: Callable[[int], object]
     ) -> list[R]:
-        shared = ray.put(function)
-        ahead = results = [_call.remote(shared, item) for item in items]
+        call: Any = _ray.remote(max_retries=RETRIES)(_call)
+        shared = _ray.put(function)
+        calls = ahead = [call.remote(shared, item) for item in items]
         try:
             while ahead:
-                ready, ahead = ray.wait(ahead)
-                ray.get(ready)
+                ready, ahead = _ray.wait(ahead)
+                _ray.get(ready)
                 told(len(items) - len(ahead))
         finally:
-            for call in ahead:
-                ray.cancel(call)
-        return ray.get(results)
+            for each in ahead:
+                _ray.cancel(each)
+        results: list[R] = _ray.get(calls)
+        return results
 
 
-@ray.remote(max_retries=RETRIES)
 def _call(function: Callable[[T], R], item: T) -> R:
     return function(item)
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..errors import CheckpointError
@@ -20,7 +20,9 @@ from . import EngineMissingError
 
 try:
     import pyarrow as pa
-    from py4j.protocol import Py4JJavaError
+    from py4j.protocol import (  # type: ignore[import-untyped]
+        Py4JJavaError,  # pyright: ignore[reportMissingTypeStubs]
+    )
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
@@ -290,15 +292,15 @@ class _Spark:
 
     def _done(self, group: str) -> int:
         """How many tasks of a job have ended."""
-        tracker = self._context.statusTracker()
+        tracker: Any = self._context.statusTracker()
         jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
         stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
         return sum(stage.numCompletedTasks for stage in stages if stage)
 
 
 def _schema(table: str) -> StructType:
-    columns = rows_of((), table, Look()).schema
-    return StructType([StructField(field.name, TYPES[str(field.type)]) for field in columns])
+    fields: list[Any] = list(rows_of((), table, Look()).schema)
+    return StructType([StructField(field.name, TYPES[str(field.type)]) for field in fields])
 
 
 def _is_true(options: Mapping[str, str], name: str, default: bool = False) -> bool:
