@@ -31,6 +31,8 @@ class Workload:
     parameters: Callable[[float], Parameters]
     make: Callable[[Path, Parameters], None]
     measure: Callable[[Path, Parameters], list[Row]]
+    # Whose data it is, if it has none of its own.
+    data: str | None = None
 
     def run(self, root: Path, size: float) -> list[Row]:
         parameters = self.parameters(size)
@@ -39,16 +41,17 @@ class Workload:
         return self.measure(directory, parameters)
 
     def _ensure(self, root: Path, parameters: Parameters) -> Path:
-        directory = root / self.name
+        name = self.data or self.name
+        directory = root / name
         stamp = directory / _STAMP
-        wanted = {"workload": self.name, **parameters}
+        wanted = {"workload": name, **parameters}
         if stamp.exists():
             if json.loads(stamp.read_text()) == wanted:
                 return directory
             shutil.rmtree(directory)
         elif directory.exists():
             raise SystemExit(f"{directory} was not made by this bench: it has no {_STAMP}")
-        unfinished = root / f"{self.name}.unfinished"
+        unfinished = root / f"{name}.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         start = time.perf_counter()
@@ -59,8 +62,8 @@ class Workload:
         worker.start()
         worker.join()
         if worker.exitcode != 0:
-            raise SystemExit(f"{self.name}: making the data failed")
+            raise SystemExit(f"{name}: making the data failed")
         (unfinished / _STAMP).write_text(json.dumps(wanted))
         unfinished.rename(directory)
-        say(f"{self.name}: made the data in {time.perf_counter() - start:.1f} s")
+        say(f"{name}: made the data in {time.perf_counter() - start:.1f} s")
         return directory

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from workload import Workload
-from workloads import big, diff, imports, many, meta, objects, sliced, stats, v1, verify, zoo
+from workloads import (
+    big,
+    diff,
+    engines,
+    imports,
+    many,
+    meta,
+    objects,
+    sliced,
+    stats,
+    v1,
+    verify,
+    zoo,
+)
 
 # `import` runs first: nothing else has filled this process yet.
 WORKLOADS: dict[str, Workload] = {
@@ -20,5 +33,6 @@ WORKLOADS: dict[str, Workload] = {
         stats.WORKLOAD,
         diff.WORKLOAD,
         zoo.WORKLOAD,
+        engines.WORKLOAD,
     )
 }

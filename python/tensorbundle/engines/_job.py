@@ -23,7 +23,7 @@ from ..catalog._index import _below  # pyright: ignore[reportPrivateUsage]
 from ..catalog._rows import roots_of
 from ..errors import CheckpointError
 from ._dataset import Dataset, Facts, Part, not_ok, write, write_rest
-from ._discovery import Found, Spot, explore, put_together, units_of
+from ._discovery import Found, Spot, Unit, explore, put_together, units_of
 from ._split import PARTS_A_SLOT, split
 
 T = TypeVar("T")
@@ -124,9 +124,16 @@ def index(
 
 
 def discover(engine: Engine, roots: list[str], look: Look, follow_links: bool) -> Found:
-    """What is there, found by the engine's workers."""
+    """What is there, found by the engine's workers: some units each, for a call has its price."""
     units = units_of(roots, follow_links)
-    return put_together(_call(engine, partial(explore, data=look.data), units, lambda _: None))
+    calls = min(len(units), PARTS_A_SLOT * engine.slots)
+    some = [units[i::calls] for i in range(calls)]
+    return put_together(_call(engine, partial(explore_all, data=look.data), some, lambda _: None))
+
+
+def explore_all(units: list[Unit], data: bool) -> Found:
+    """Walks some units: a pure function, for workers."""
+    return put_together(explore(unit, data) for unit in units)
 
 
 def _call(
