@@ -351,6 +351,35 @@ def test_questions_that_have_a_name(store: Path, tmp_path: Path) -> None:
         catalog.query(output, "DELETE FROM tensors")
 
 
+def test_paths_give_the_rows_of_a_walk(tmp_path: Path) -> None:
+    """Also those of a checkpoint without a name, and of one that is called like a V1 file."""
+    root = tmp_path / "store"
+    for suffix in (".index", ".data-00000-of-00001"):
+        (root / "nameless").mkdir(parents=True, exist_ok=True)
+        shutil.copy(plain(root / "m") + suffix, root / "nameless" / suffix)
+    file = V1File()
+    file.add("old", W)
+    file.write(root / "m")
+    output = tmp_path / "c.duckdb"
+    catalog.index(root, output)
+    paths = [place.path for place in catalog.discover(root)]
+    assert paths == [f"{root}/m", f"{root}/nameless/"]
+    rows = pa.table(catalog.rows(paths, "checkpoints"))
+    assert set(rows["status"].to_pylist()) == {"ok"}
+    want = everything(output)["checkpoints"]
+    assert sorted((tuple(row.values()) for row in rows.to_pylist()), key=repr) == want
+
+
+def test_all_tables_of_one_opening(store: Path) -> None:
+    paths = [place.path for place in catalog.discover(store)]
+    found = catalog.tables(paths, stats=True)
+    assert tuple(found) == TABLES
+    for name, table in found.items():
+        assert records(table) == records(catalog.rows(paths, name, stats=True))
+    with pytest.raises(ValueError, match="no table 'tensor'"):
+        catalog.rows(paths, "tensor")
+
+
 # Trouble on the way.
 
 

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from harness import Samples, Side, alternate
 from report import Row, within
 from tensorbundle import catalog
@@ -51,6 +53,8 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
 
         engines = {"local": catalog.index, "ray": on_ray.index, "spark": on_spark.index}
         new = alternate([side(*engine) for engine in engines.items()], _ROUNDS, files=files)
+        for name in ("ray", "spark"):
+            _same_rows(Path(folder), name)
         kept = alternate([again(*engine) for engine in engines.items()], _ROUNDS, files=files)
         _stop()
     rows: list[Row] = []
@@ -69,6 +73,20 @@ def measure(directory: Path, parameters: Parameters) -> list[Row]:
             Row(_NAME, f"{title}: start and first task", start),
         ]
     return rows
+
+
+def _same_rows(folder: Path, name: str) -> None:
+    """The bench ends if an engine's rows are not those of the local run."""
+    with duckdb.connect() as db:
+        for table in ("checkpoints", "tensors", "findings", "stats"):
+            sides = [
+                f"SELECT * FROM read_parquet('{folder}/{name}.parquet/{table}/*.parquet')",
+                f"SELECT * FROM read_parquet('{folder}/local.{table}.parquet')",
+            ]
+            for one, other in (sides, sides[::-1]):
+                more = f"SELECT count(*) FROM ({one} EXCEPT ALL {other})"
+                if db.execute(more).fetchall() != [(0,)]:
+                    raise SystemExit(f"{_NAME}: the rows of {name} in {table} are others")
 
 
 def _timed(call: Any) -> Samples:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tensorbundle.engines._dataset import write
-from tensorbundle.engines._discovery import Found, Unit, explore
-from tensorbundle.engines._job import _tables_of, write_item
+from tensorbundle.engines._discovery import Found, Unit
+from tensorbundle.engines._job import _tables_of, explore_all, write_item
 
 
 def kill_once(mark: str) -> Any:
@@ -36,10 +36,10 @@ def kill_always(*_: Any, **__: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def explore_and_tell(unit: Unit, data: bool, folder: str) -> Found:
+def explore_and_tell(units: list[Unit], data: bool, folder: str) -> Found:
     """Leaves word of the process that walks."""
     (Path(folder) / str(os.getpid())).touch()
-    return explore(unit, data)
+    return explore_all(units, data)
 
 
 def no_space(*_: Any, **__: Any) -> None:

@@ -86,7 +86,7 @@ def test_the_job_makes_the_rows_of_the_local_run(store: Path, tmp_path: Path) ->
 def test_workers_find_the_checkpoints(store: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "walkers").mkdir()
     monkeypatch.setattr(
-        _job, "explore", partial(explore_and_tell, folder=str(tmp_path / "walkers"))
+        _job, "explore_all", partial(explore_and_tell, folder=str(tmp_path / "walkers"))
     )
     of_ray.index(store, tmp_path / "c")
     CheckpointDatasource(store).get_read_tasks(2)
