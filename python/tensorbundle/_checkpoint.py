@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from ._native import Reader
-from ._paths import plain_path
+from ._paths import located
 from .errors import TensorNotFoundError
 
 TYPE_CHECKING = False  # importing typing would cost more than the rest of this package
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ._meta_graph import MetaGraph
     from ._native import ArrowTable, TensorInfo
     from ._object_graph import ObjectGraph
+    from ._paths import StorageOptions
+    from ._remote import Store
     from ._salvaged import Lost
     from ._stats import StatsReport
     from ._variables import Joined, Variables
@@ -37,6 +39,7 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
     follow: bool = False,
     on_error: str = "raise",
     progress: Progress | None = None,
+    storage_options: StorageOptions = None,
 ) -> Checkpoint:
     """Opens a TensorFlow checkpoint, of any format.
 
@@ -48,7 +51,9 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
         path: the prefix (``"run/model.ckpt-1000"``), any file of the set (``.index``, ``.meta``,
             ``.data-…``), a V1 file or the pattern of several (``…-?????-of-00008``), a directory
             with a ``checkpoint`` state file or a single checkpoint, or a SavedModel directory.
-            Taken as it is: ``*``, ``?`` and ``[`` mean nothing else in it.
+            Taken as it is: ``*``, ``?`` and ``[`` mean nothing else in it. Or the URL of one:
+            ``s3://``, ``gs://``, ``https://``, ``memory://`` and all others that fsspec knows (with
+            ``tensorbundle[remote]``). Of those, only the bytes that are needed are fetched.
         mmap: map the data shards, so that arrays are views of them and nothing is copied. The files
             must then not be changed in place or cut short while the checkpoint or an array of it
             lives: the process could see other values, or be ended by ``SIGBUS`` when an array is
@@ -69,6 +74,11 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
             :attr:`Checkpoint.report` says what is lost, and why. Checks all checksums, with all
             cores, before it returns.
         progress: with ``on_error="skip"``, as for :func:`tensorbundle.verify`.
+        storage_options: of a URL, what fsspec opens its file system with. Three are tensorbundle's
+            own: ``cache`` (a directory, or ``True`` for this user's own) keeps indexes on this
+            machine; ``whole_files=True`` agrees to fetch whole files, once, from servers that have
+            no parts of them to give; ``filesystem`` is a file system of fsspec, or a store of
+            obstore, that is open already, in which ``path`` is.
 
     Raises:
         OSError: with ``errno`` and ``filename``; a missing index, or a missing file of a V1
@@ -76,12 +86,20 @@ def open(  # noqa: A001 - the name users expect, as in gzip.open
             index, or no file at all.
         CorruptionError: the index or the state file is damaged, or is something else.
         UnsupportedError: a checkpoint of a version that this one cannot read.
-        ValueError: ``on_error`` is neither; a NUL in the path.
+        CheckpointError: what it takes to read such a URL is not installed.
+        ValueError: ``on_error`` is neither; a NUL in the path; ``storage_options`` for a path of
+            this machine.
 
     Source: FORMAT 1 (names), 2 (table), 3 (bundle), 6 (V1).
     """
     return Checkpoint(
-        path, mmap=mmap, verify=verify, follow=follow, on_error=on_error, progress=progress
+        path,
+        mmap=mmap,
+        verify=verify,
+        follow=follow,
+        on_error=on_error,
+        progress=progress,
+        storage_options=storage_options,
     )
 
 
@@ -90,6 +108,9 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
     Made by :func:`tensorbundle.open`. Safe to share between threads and across ``fork``; pickles as
     its path and options. Arrays outlive it.
+
+    Of a URL, neither user, password and query nor ``storage_options`` are pickled (but ``cache``
+    and ``whole_files``): who unpickles it reads with the configuration of its own machine.
 
     Opened with ``on_error="skip"`` it holds the tensors that are good; a look-up of one that is
     lost raises the :class:`CorruptionError` that says why.
@@ -112,6 +133,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         "_path",
         "_reader",
         "_report",
+        "_store",
         "_verify",
     )
 
@@ -124,11 +146,13 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         follow: bool = False,
         on_error: str = "raise",
         progress: Progress | None = None,
+        storage_options: StorageOptions = None,
     ) -> None:
         """See :func:`tensorbundle.open`."""
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error must be "raise" or "skip", not {on_error!r}')
-        path = plain_path(path)
+        self._store: Store | None
+        path, self._store = located(path, storage_options)
         self._path = path
         self._mmap = mmap
         self._verify = verify
@@ -140,7 +164,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         if on_error == "skip":
             self._salvage(progress)
         else:
-            self._reader = Reader.open(path, mmap, bool(verify), follow)
+            self._reader = Reader.open(path, mmap, bool(verify), follow, self._store)
         self._meta_graph: MetaGraph | None = None
         self._joined: Joined | None = None
 
@@ -152,7 +176,9 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
         start = perf_counter()
         verify = self._verify is not False
-        self._reader, raw = Reader.salvage(self._path, self._mmap, verify, self._follow, progress)
+        self._reader, raw = Reader.salvage(
+            self._path, self._mmap, verify, self._follow, progress, self._store
+        )
         self._report = VerifyReport(raw, perf_counter() - start)
         self._lost = Lost(self._report)
 
@@ -547,7 +573,7 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         if self._meta_graph is None:
             from ._meta_graph import MetaGraph
 
-            self._meta_graph = MetaGraph(path, mmap=self._mmap)
+            self._meta_graph = MetaGraph(path, mmap=self._mmap, storage_options=self._store)
         return self._meta_graph
 
     @property
@@ -672,8 +698,23 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         return f"<tensorbundle.Checkpoint {self.prefix!r} {kind}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._path, self._mmap, self._verify, self._follow, self._on_error)
+        options = (self._mmap, self._verify, self._follow, self._on_error)
+        return _reopen, (self._path, *options, self._store)
 
 
-def _reopen(path: str, mmap: bool, verify: bool | None, follow: bool, on_error: str) -> Checkpoint:
-    return Checkpoint(path, mmap=mmap, verify=verify, follow=follow, on_error=on_error)
+def _reopen(
+    path: str,
+    mmap: bool,
+    verify: bool | None,
+    follow: bool,
+    on_error: str,
+    store: Store | None,
+) -> Checkpoint:
+    return Checkpoint(
+        path,
+        mmap=mmap,
+        verify=verify,
+        follow=follow,
+        on_error=on_error,
+        storage_options=store,
+    )

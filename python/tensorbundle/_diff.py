@@ -9,10 +9,12 @@ from time import perf_counter
 from ._checkpoint import Checkpoint
 from ._checkpoint import open as open_checkpoint
 from ._native import diff as _native_diff
+from ._paths import is_url
 from ._verify import _Fixed  # pyright: ignore[reportPrivateUsage]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._paths import StorageOptions
     from typing import overload
 
     from ._native import ArrowTable, DiffRows, RawDiff
@@ -369,6 +371,7 @@ def diff(
     mmap: bool = True,
     follow: bool = False,
     progress: Progress | None = None,
+    storage_options: StorageOptions = None,
 ) -> DiffReport:
     """Compares two checkpoints, tensor by tensor.
 
@@ -404,6 +407,7 @@ def diff(
         follow: as for :func:`tensorbundle.open`. For paths.
         progress: called some twenty times a second, in this thread, with the bytes done and all
             bytes. What it raises stops the work and comes out, as does ``KeyboardInterrupt``.
+        storage_options: for those of the two that are URLs; see :func:`tensorbundle.open`.
 
     Raises:
         OSError, CorruptionError, UnsupportedError: one of the two, or a tensor of it, cannot be
@@ -419,7 +423,7 @@ def diff(
         )
     start = perf_counter()
     one, other = (
-        each if isinstance(each, Checkpoint) else open_checkpoint(each, mmap=mmap, follow=follow)
+        each if isinstance(each, Checkpoint) else _opened(each, mmap, follow, storage_options)
         for each in (a, b)
     )
     left, right = one._open, other._open  # pyright: ignore[reportPrivateUsage]
@@ -444,6 +448,13 @@ def diff(
     return DiffReport(
         one.prefix, other.prefix, rows, fast=fast, rtol=rtol, atol=atol, seconds=seconds
     )
+
+
+def _opened(
+    path: str | os.PathLike[str], mmap: bool, follow: bool, storage_options: StorageOptions
+) -> Checkpoint:
+    options = storage_options if is_url(path) else None
+    return open_checkpoint(path, mmap=mmap, follow=follow, storage_options=options)
 
 
 def _renaming(rename: Rename | None) -> Callable[[str], str] | None:

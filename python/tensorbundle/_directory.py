@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 
 from ._native import named_in, read_state, scan_directory
+from ._paths import located
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
+    from ._paths import StorageOptions
+    from ._remote import Store
 
 STATE_FILE = "checkpoint"
 
 
 def load_state(
-    directory: str | os.PathLike[str], *, filename: str = STATE_FILE, follow: bool = False
+    directory: str | os.PathLike[str],
+    *,
+    filename: str = STATE_FILE,
+    follow: bool = False,
+    storage_options: StorageOptions = None,
 ) -> CheckpointState:
     """Reads the state file of a directory: which checkpoints were saved there, and when.
 
@@ -23,6 +30,7 @@ def load_state(
         filename: what it is called there, if not ``checkpoint``.
         follow: believe paths in it that lead out of the directory. Without it, such a path stands
             for the checkpoint of that name beside the file, if there is one.
+        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -30,9 +38,9 @@ def load_state(
 
     Source: FORMAT 1.4.
     """
-    directory = os.fspath(directory)
+    directory, store = located(directory, storage_options)
     path = os.path.join(directory, filename)  # noqa: PTH118
-    return CheckpointState(directory, path, follow)
+    return CheckpointState(directory, path, follow, store)
 
 
 class CheckpointState:
@@ -53,14 +61,16 @@ class CheckpointState:
         "recorded_paths",
     )
 
-    def __init__(self, directory: str, path: str, follow: bool) -> None:
+    def __init__(self, directory: str, path: str, follow: bool, store: Store | None = None) -> None:
         """See :func:`tensorbundle.load_state`."""
-        latest, every, timestamps, preserved = read_state(path)
+        latest, every, timestamps, preserved = read_state(path, store)
         self.path = path
         """The state file."""
-        self.model_checkpoint_path = _usable(directory, latest, follow)
+        self.model_checkpoint_path = _usable(directory, latest, follow, store)
         """The latest checkpoint."""
-        self.all_model_checkpoint_paths = [_usable(directory, each, follow) for each in every]
+        self.all_model_checkpoint_paths = [
+            _usable(directory, each, follow, store) for each in every
+        ]
         """All checkpoints that were kept, oldest first."""
         self.all_model_checkpoint_timestamps = timestamps
         """When each was saved, in seconds since 1970; empty if the file does not say."""
@@ -76,16 +86,19 @@ class CheckpointState:
         return f"<tensorbundle.CheckpointState {self.model_checkpoint_path!r} of {number}>"
 
 
-def _usable(directory: str, written: str, follow: bool) -> str:
+def _usable(directory: str, written: str, follow: bool, store: Store | None) -> str:
     try:
-        found = named_in(directory, written, follow)
+        found = named_in(directory, written, follow, store)
     except OSError:  # files of it are missing: opening it says which
         found = None
     return os.path.join(directory, written) if found is None else found  # noqa: PTH118
 
 
 def list_checkpoints(
-    directory: str | os.PathLike[str], *, filename: str = STATE_FILE
+    directory: str | os.PathLike[str],
+    *,
+    filename: str = STATE_FILE,
+    storage_options: StorageOptions = None,
 ) -> list[StoredCheckpoint]:
     """The checkpoints in a directory, by the files that are there, in the order of their numbers.
 
@@ -95,17 +108,18 @@ def list_checkpoints(
     Args:
         directory: the directory itself; what lies in directories below is not looked for.
         filename: the name of the state file.
+        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
 
     Raises:
         OSError: the directory cannot be read.
 
     Source: FORMAT 1.
     """
-    directory = os.fspath(directory)
-    sizes = _sizes(directory)
+    directory, store = located(directory, storage_options)
+    sizes = _sizes(directory) if store is None else _sizes_in(directory, store)
     state: CheckpointState | None
     try:
-        state = load_state(directory, filename=filename)
+        state = load_state(directory, filename=filename, storage_options=store)
     except (OSError, ValueError):
         state = None
     times: dict[str, float | None] = {}
@@ -124,13 +138,13 @@ def list_checkpoints(
             )
     found: dict[str, StoredCheckpoint] = {}
     names = _by_stem(sizes)
-    for prefix, kind, count in scan_directory(directory):
+    for prefix, kind, count in scan_directory(directory, store):
         stem = os.path.basename(prefix)  # noqa: PTH119
         own = {name: sizes[name] for name in sorted(names.get(stem, ()))}
-        found[prefix] = StoredCheckpoint(prefix, kind, *_files(stem, kind, count, own))
+        found[prefix] = StoredCheckpoint(prefix, kind, *_files(stem, kind, count, own), store)
     for prefix in times:
         if prefix not in found:
-            found[prefix] = StoredCheckpoint(prefix, None, {}, 0)
+            found[prefix] = StoredCheckpoint(prefix, None, {}, 0, store)
     for prefix, each in found.items():
         each.recorded = prefix in times
         each.timestamp = times.get(prefix)
@@ -141,9 +155,26 @@ def list_checkpoints(
 class StoredCheckpoint:
     """A checkpoint of a directory. Made by :func:`tensorbundle.list_checkpoints`."""
 
-    __slots__ = ("files", "format", "latest", "missing", "prefix", "recorded", "timestamp")
+    __slots__ = (
+        "_store",
+        "files",
+        "format",
+        "latest",
+        "missing",
+        "prefix",
+        "recorded",
+        "timestamp",
+    )
 
-    def __init__(self, prefix: str, kind: str | None, files: dict[str, int], missing: int) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        kind: str | None,
+        files: dict[str, int],
+        missing: int,
+        store: Store | None = None,
+    ) -> None:
+        self._store = store
         self.prefix = prefix
         """The path to open it by."""
         self.format = kind
@@ -179,7 +210,7 @@ class StoredCheckpoint:
         """Opens it: see :func:`tensorbundle.open`."""
         from ._checkpoint import Checkpoint
 
-        return Checkpoint(self.prefix, mmap=mmap, verify=verify)
+        return Checkpoint(self.prefix, mmap=mmap, verify=verify, storage_options=self._store)
 
     def __repr__(self) -> str:
         what = self.format or "missing"
@@ -196,6 +227,16 @@ def _sizes(directory: str) -> dict[str, int]:
                     sizes[entry.name] = entry.stat().st_size
             except OSError:  # gone in the meantime, or a link to nothing
                 continue
+    return sizes
+
+
+def _sizes_in(directory: str, store: Store) -> dict[str, int]:
+    """The files of a directory in a store."""
+    sizes: dict[str, int] = {}
+    for name, is_dir, size, _, _ in store.list(directory):
+        if not is_dir:
+            path = f"{directory.rstrip('/')}/{name}"
+            sizes[name] = store.stat(path)[1] if size is None else size
     return sizes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ._native import MetaGraphReader, SavedModelReader
-from ._paths import plain_path
+from ._paths import located
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._native import Graph, Message
+    from ._paths import StorageOptions
+    from ._remote import Store
     from ._variables import Variables
 
 
@@ -21,13 +23,14 @@ def load_meta_graph(
     *,
     tags: Iterable[str] | None = None,
     mmap: bool = True,
+    storage_options: StorageOptions = None,
 ) -> MetaGraph:
     """Opens a graph: a ``.meta`` file, a SavedModel, a frozen GraphDef, or the bytes of one.
 
     One pass finds the nodes; each is decoded when it is asked for. No op need be known.
 
     Args:
-        source: a path, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and ``GraphDef``
+        source: a path or URL, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and ``GraphDef``
             are told
             apart by their content, and so are binary and text format (a text is turned into binary
             in memory). The directory of a SavedModel stands for the file in it: ``saved_model.cpb``
@@ -38,6 +41,7 @@ def load_meta_graph(
         mmap: map a large file instead of reading it: it must then not change while anything of the
             graph
             lives (see :func:`tensorbundle.open`).
+        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
 
     Raises:
         OSError: with ``errno`` and ``filename``.
@@ -47,7 +51,7 @@ def load_meta_graph(
 
     Source: FORMAT 1.5, 7, 9.
     """
-    return MetaGraph(source, tags=tags, mmap=mmap)
+    return MetaGraph(source, tags=tags, mmap=mmap, storage_options=storage_options)
 
 
 class MetaGraph:
@@ -60,7 +64,7 @@ class MetaGraph:
     :class:`tensorbundle.Message` and plain values.
     """
 
-    __slots__ = ("__weakref__", "_mmap", "_number", "_reader", "_source", "_tags")
+    __slots__ = ("__weakref__", "_mmap", "_number", "_reader", "_source", "_store", "_tags")
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class MetaGraph:
         *,
         tags: Iterable[str] | None = None,
         mmap: bool = True,
+        storage_options: StorageOptions = None,
     ) -> None:
         """See :func:`tensorbundle.load_meta_graph`."""
         if isinstance(tags, str):
@@ -75,21 +80,24 @@ class MetaGraph:
         self._tags = None if tags is None else tuple(tags)
         self._mmap = mmap
         self._number: int | None = None
+        self._store: Store | None = None
         wanted = None if self._tags is None else list(self._tags)
         if isinstance(source, bytes | bytearray | memoryview):
             self._source: str | bytes = bytes(source)
             self._reader = MetaGraphReader.parse(self._source, wanted)
             return
-        path = plain_path(source)
+        path, self._store = located(source, storage_options)
         self._source = path
-        self._reader = MetaGraphReader.open(path, mmap, wanted)
+        self._reader = MetaGraphReader.open(path, mmap, wanted, self._store)
 
     @classmethod
-    def _of(cls, saved_model: SavedModelReader, number: int, mmap: bool) -> MetaGraph:
+    def _of(
+        cls, saved_model: SavedModelReader, number: int, mmap: bool, store: Store | None
+    ) -> MetaGraph:
         """A graph of an open SavedModel, by its number: there may be two of the same tags."""
         made = object.__new__(cls)
         made._source, made._tags = saved_model.path, None
-        made._mmap, made._number = mmap, number
+        made._mmap, made._number, made._store = mmap, number, store
         made._reader = saved_model.meta_graph(number)
         return made
 
@@ -249,15 +257,17 @@ class MetaGraph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._number is not None:
-            return _reopen_number, (self._source, self._number, self._mmap)
-        return _reopen, (self._source, self._tags, self._mmap)
+            return _reopen_number, (self._source, self._number, self._mmap, self._store)
+        return _reopen, (self._source, self._tags, self._mmap, self._store)
 
 
-def _reopen(source: str | bytes, tags: tuple[str, ...] | None, mmap: bool) -> MetaGraph:
-    return MetaGraph(source, tags=tags, mmap=mmap)
+def _reopen(
+    source: str | bytes, tags: tuple[str, ...] | None, mmap: bool, store: Store | None
+) -> MetaGraph:
+    return MetaGraph(source, tags=tags, mmap=mmap, storage_options=store)
 
 
-def _reopen_number(path: str, number: int, mmap: bool) -> MetaGraph:
+def _reopen_number(path: str, number: int, mmap: bool, store: Store | None) -> MetaGraph:
     return MetaGraph._of(  # pyright: ignore[reportPrivateUsage]
-        SavedModelReader.open(path, mmap), number, mmap
+        SavedModelReader.open(path, mmap, store), number, mmap, store
     )

@@ -229,6 +229,7 @@ def walk(
     roots: list[str],
     follow_links: bool,
     progress: Callable[[int, int], object] | None,
+    store: Store | None = None,
 ) -> tuple[Places, ArrowTable, int, int]:
     """Below :func:`tensorbundle.catalog.discover`."""
 
@@ -240,7 +241,7 @@ def stats(
 ) -> list[RawStats]:
     """Below :meth:`tensorbundle.Checkpoint.stats`."""
 
-def places_of(paths: list[str]) -> Places:
+def places_of(paths: list[str], store: Store | None = None) -> Places:
     """The places of these paths, as a walk finds them."""
 
 @final
@@ -248,7 +249,9 @@ class Reader:
     """An open checkpoint: what :class:`tensorbundle.Checkpoint` is made of."""
 
     @staticmethod
-    def open(path: str, mmap: bool, verify: bool, follow: bool) -> Reader: ...
+    def open(
+        path: str, mmap: bool, verify: bool, follow: bool, store: Store | None = None
+    ) -> Reader: ...
     @staticmethod
     def salvage(
         path: str,
@@ -256,6 +259,7 @@ class Reader:
         verify: bool,
         follow: bool,
         progress: Callable[[int, int], object] | None,
+        store: Store | None = None,
     ) -> tuple[Reader, RawReport]:
         """A reader of the tensors that are sound, and what is wrong with the others."""
 
@@ -271,6 +275,11 @@ class Reader:
     def format(self) -> str: ...
     @property
     def meta_path(self) -> str | None: ...
+    @property
+    def is_remote(self) -> bool: ...
+    def read_ahead(self, shard: int, start: int, end: int) -> None:
+        """Reads bytes of a shard in a store ahead of the tensors in them."""
+
     @property
     def num_shards(self) -> int: ...
     @property
@@ -301,16 +310,18 @@ class Reader:
     def check(self, name: str) -> None:
         """Checks the checksums of a tensor, in bounded memory."""
 
-def read_state(path: str) -> tuple[str, list[str], list[float], float | None]:
+def read_state(
+    path: str, store: Store | None = None
+) -> tuple[str, list[str], list[float], float | None]:
     """What a state file says: the latest path, all, their times, when one was kept for good."""
 
-def named_in(directory: str, written: str, follow: bool) -> str | None:
+def named_in(directory: str, written: str, follow: bool, store: Store | None = None) -> str | None:
     """The path by which to open what the state file of a directory calls ``written``."""
 
-def is_checkpoint(path: str) -> bool:
+def is_checkpoint(path: str, store: Store | None = None) -> bool:
     """Whether there is a checkpoint of this prefix, or of this pattern of V1 files."""
 
-def scan_directory(directory: str) -> list[tuple[str, str, int | None]]:
+def scan_directory(directory: str, store: Store | None = None) -> list[tuple[str, str, int | None]]:
     """Prefix, format and, of V1, how many files, of each checkpoint in a directory."""
 
 @final
@@ -676,7 +687,9 @@ class MetaGraphReader:
     """An open graph file: what :class:`tensorbundle.MetaGraph` is made of."""
 
     @staticmethod
-    def open(path: str, mmap: bool, tags: list[str] | None) -> MetaGraphReader: ...
+    def open(
+        path: str, mmap: bool, tags: list[str] | None, store: Store | None = None
+    ) -> MetaGraphReader: ...
     @staticmethod
     def parse(data: bytes, tags: list[str] | None) -> MetaGraphReader: ...
     @property
@@ -694,7 +707,7 @@ class SavedModelReader:
     """The file of a SavedModel: what :class:`tensorbundle.SavedModel` is made of."""
 
     @staticmethod
-    def open(path: str, mmap: bool) -> SavedModelReader: ...
+    def open(path: str, mmap: bool, store: Store | None = None) -> SavedModelReader: ...
     @property
     def path(self) -> str: ...
     @property
@@ -704,10 +717,10 @@ class SavedModelReader:
     def choose(self, tags: list[str] | None) -> int: ...
     def meta_graph(self, i: int) -> MetaGraphReader: ...
 
-def read_fingerprint(path: str) -> Message:
+def read_fingerprint(path: str, store: Store | None = None) -> Message:
     """The FingerprintDef in a file."""
 
-def index_fingerprint(path: str, mmap: bool) -> int:
+def index_fingerprint(path: str, mmap: bool, store: Store | None = None) -> int:
     """FarmHash's Fingerprint64 of a file."""
 
 def dtype_of(number: int) -> DType:
@@ -745,7 +758,11 @@ RawReport = tuple[str, str, int, int, list[RawFinding], list[RawFinding], list[s
 """Prefix, format, how many tensors, how many bytes, findings, notes, lost tensors."""
 
 def verify(
-    path: str, mmap: bool, follow: bool, progress: Callable[[int, int], object] | None
+    path: str,
+    mmap: bool,
+    follow: bool,
+    progress: Callable[[int, int], object] | None,
+    store: Store | None = None,
 ) -> RawReport:
     """Checks the checkpoint that ``path`` means."""
 

@@ -10,7 +10,7 @@ import os
 from ._assets import Asset, assets_of
 from ._fingerprint import Fingerprint
 from ._native import SavedModelReader, index_fingerprint, read_fingerprint
-from ._paths import plain_path
+from ._paths import located
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
     from ._meta_graph import MetaGraph
     from ._native import Message, Operation
+    from ._paths import StorageOptions
+    from ._remote import Store
     from ._saved_objects import ConcreteFunction, SavedObjects
     from ._signatures import Signature
     from ._variables import Joined, Variables
@@ -29,7 +31,11 @@ _TRAIN_OP = "__saved_model_train_op"
 
 
 def load_saved_model(
-    path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False
+    path: str | os.PathLike[str],
+    *,
+    mmap: bool = True,
+    verify: bool = False,
+    storage_options: StorageOptions = None,
 ) -> SavedModel:
     """Opens a SavedModel: all its graphs, and its variables beside them.
 
@@ -42,6 +48,7 @@ def load_saved_model(
             its Python does not know ``.cpb``.
         mmap: as for :func:`tensorbundle.open`, of the graphs and the variables.
         verify: as for :func:`tensorbundle.open`, of the variables.
+        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
 
     Raises:
         OSError: with ``errno`` and ``filename``; a directory without such a file is a
@@ -51,7 +58,7 @@ def load_saved_model(
 
     Source: FORMAT 9.
     """
-    return SavedModel(path, mmap=mmap, verify=verify)
+    return SavedModel(path, mmap=mmap, verify=verify, storage_options=storage_options)
 
 
 class SavedModel:
@@ -71,18 +78,25 @@ class SavedModel:
         "_objects",
         "_path",
         "_reader",
+        "_store",
         "_verify",
     )
 
     def __init__(
-        self, path: str | os.PathLike[str], *, mmap: bool = True, verify: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        mmap: bool = True,
+        verify: bool = False,
+        storage_options: StorageOptions = None,
     ) -> None:
         """See :func:`tensorbundle.load_saved_model`."""
-        path = plain_path(path)
+        self._store: Store | None
+        path, self._store = located(path, storage_options)
         self._path = path
         self._mmap = mmap
         self._verify = verify
-        self._reader: SavedModelReader | None = SavedModelReader.open(path, mmap)
+        self._reader: SavedModelReader | None = SavedModelReader.open(path, mmap, self._store)
         self._graphs: dict[int, MetaGraph] = {}
         self._checkpoint: Checkpoint | None = None
         self._joined: dict[int, Joined] = {}
@@ -157,7 +171,7 @@ class SavedModel:
             from ._meta_graph import MetaGraph
 
             made = MetaGraph._of(  # pyright: ignore[reportPrivateUsage]
-                self._open, number, self._mmap
+                self._open, number, self._mmap, self._store
             )
             found = self._graphs.setdefault(number, made)
         return found
@@ -208,12 +222,16 @@ class SavedModel:
 
     def assets_of(self, tags: Iterable[str] | None = None) -> list[Asset]:
         """The files that the graph with these tags needs."""
-        return assets_of(self.meta_graph(tags), self.directory)
+        return assets_of(self.meta_graph(tags), self.directory, self._store)
 
     @property
     def assets_extra(self) -> list[str]:
         """The files in ``assets.extra/``, by their paths in it, sorted. Links are not followed."""
         top = self._inside("assets.extra")
+        if self._store is not None:
+            from ._remote_tree import files_below
+
+            return files_below(self._store, top)
         found = [
             os.path.relpath(os.path.join(folder, name), top)
             for folder, _, names in os.walk(top)
@@ -272,14 +290,23 @@ class SavedModel:
             from ._checkpoint import open as open_checkpoint
 
             folder = os.path.join(os.path.dirname(reader.path), "variables")
-            try:
-                if not os.listdir(folder):
-                    return None
-            except (FileNotFoundError, NotADirectoryError):
-                return None
             prefix = os.path.join(folder, "variables")
-            self._checkpoint = open_checkpoint(prefix, mmap=self._mmap, verify=self._verify)
+            if self._is_empty(folder, prefix):
+                return None
+            self._checkpoint = open_checkpoint(
+                prefix, mmap=self._mmap, verify=self._verify, storage_options=self._store
+            )
         return self._checkpoint
+
+    def _is_empty(self, folder: str, prefix: str) -> bool:
+        try:
+            if self._store is None:
+                return not os.listdir(folder)
+            # Not every store can list a directory.
+            self._store.stat(f"{prefix}.index")
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        return False
 
     @property
     def variables(self) -> Variables:
@@ -312,7 +339,7 @@ class SavedModel:
             CorruptionError: it is something else, cut short or damaged.
         """
         try:
-            return Fingerprint(read_fingerprint(self._inside("fingerprint.pb")))
+            return Fingerprint(read_fingerprint(self._inside("fingerprint.pb"), self._store))
         except FileNotFoundError:
             return None
 
@@ -332,7 +359,8 @@ class SavedModel:
         if fingerprint is None or not fingerprint.checkpoint_hash:
             return None
         try:
-            found = index_fingerprint(self._inside("variables", "variables.index"), self._mmap)
+            index = self._inside("variables", "variables.index")
+            found = index_fingerprint(index, self._mmap, self._store)
         except FileNotFoundError:
             return False
         return found == fingerprint.checkpoint_hash
@@ -366,11 +394,11 @@ class SavedModel:
         return f"<tensorbundle.SavedModel {self._path!r} {tags or 'no graphs'}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._path, self._mmap, self._verify)
+        return _reopen, (self._path, self._mmap, self._verify, self._store)
 
 
-def _reopen(path: str, mmap: bool, verify: bool) -> SavedModel:
-    return SavedModel(path, mmap=mmap, verify=verify)
+def _reopen(path: str, mmap: bool, verify: bool, store: Store | None) -> SavedModel:
+    return SavedModel(path, mmap=mmap, verify=verify, storage_options=store)
 
 
 # What a graph says.

@@ -6,7 +6,7 @@ import os
 from time import perf_counter
 
 from ._native import verify as _native_verify
-from ._paths import plain_path
+from ._paths import located
 from .errors import CorruptionError
 
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ._native import ArrowTable, RawFinding, RawReport
+    from ._paths import StorageOptions
 
     Progress = Callable[[int, int], object]
 
@@ -288,6 +289,7 @@ def verify(
     mmap: bool = True,
     follow: bool = False,
     progress: Progress | None = None,
+    storage_options: StorageOptions = None,
 ) -> VerifyReport:
     """Checks everything about a checkpoint, also of one that cannot be opened any more.
 
@@ -307,6 +309,7 @@ def verify(
         follow: as for :func:`tensorbundle.open`.
         progress: called some twenty times a second, in this thread, with the bytes done and all
             bytes. What it raises stops the check and comes out, as does ``KeyboardInterrupt``.
+        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
 
     Raises:
         OSError: there is no checkpoint, or its index cannot be read at all.
@@ -315,9 +318,9 @@ def verify(
 
     Source: FORMAT 2 to 6, 10.
     """
-    path = plain_path(path)
+    path, store = located(path, storage_options)
     start = perf_counter()
-    raw = _native_verify(path, mmap, follow, progress)
+    raw = _native_verify(path, mmap, follow, progress, store)
     return VerifyReport(raw, perf_counter() - start)
 
 

@@ -10,6 +10,8 @@ TensorFlow's readers is not imitated: a damaged index is an error here, never a 
 partitioned variables of V1 files are read. Paths are paths, not patterns: the only pattern that is
 known is that of the files of a V1 checkpoint, ``…-?????-of-00008``.
 
+Paths may be URLs, which are read as fsspec is configured (``fsspec.config``), without options.
+
 Errors are those of :mod:`tensorbundle.errors` and ``OSError``. Where there is no checkpoint it is a
 :class:`CheckpointNotFoundError`, which code that catches ``ValueError`` catches too.
 """
@@ -21,6 +23,7 @@ import os
 from ._checkpoint import Checkpoint
 from ._directory import STATE_FILE, CheckpointState, list_checkpoints, load_state
 from ._native import is_checkpoint, named_in, read_state
+from ._paths import is_dir, located
 from .errors import CheckpointError, CorruptionError
 
 TYPE_CHECKING = False
@@ -153,20 +156,23 @@ def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) 
     Raises:
         CorruptionError: the state file names no checkpoint.
     """
-    directory = os.fsdecode(checkpoint_dir)
+    directory, store = located(os.fsdecode(checkpoint_dir))
     # Of all that the file names, only the latest is looked for: iterators ask again and again.
     state = _tolerated(
-        lambda: read_state(os.path.join(directory, latest_filename or STATE_FILE))  # noqa: PTH118
+        lambda: read_state(
+            os.path.join(directory, latest_filename or STATE_FILE),  # noqa: PTH118
+            store,
+        )
     )
     if state is None:
         return None
     written: str = state[0]
     whole = os.path.join(directory, written)  # noqa: PTH118
     try:
-        found = named_in(directory, written, False)
+        found = named_in(directory, written, False, store)
     except OSError:  # files of it are missing: opening it says which
         return whole
-    if found is None and is_checkpoint(whole):
+    if found is None and is_checkpoint(whole, store):
         _warn(
             f"the state file of {directory!r} names the checkpoint {whole!r}, which lies outside "
             "of that directory: it is not followed; give its path if you trust it"
@@ -207,10 +213,10 @@ def checkpoint_exists(checkpoint_prefix: Path) -> bool:
 
     Of this prefix, or with this file; or in this directory.
     """
-    path = os.fsdecode(checkpoint_prefix)
-    if os.path.isdir(path) and not is_checkpoint(path):  # noqa: PTH112
-        return bool(list_checkpoints(path))
-    return is_checkpoint(path)
+    path, store = located(os.fsdecode(checkpoint_prefix))
+    if is_dir(path, store) and not is_checkpoint(path, store):
+        return bool(list_checkpoints(path, storage_options=store))
+    return is_checkpoint(path, store)
 
 
 def checkpoints_iterator(

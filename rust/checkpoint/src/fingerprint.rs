@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use std::path::Path;
-use tensorbundle_store::{Error, Result, read_file};
+use tensorbundle_store::{Error, Files, Result, read_file};
 use tensorbundle_wire::fingerprint::fingerprint64;
 use tensorbundle_wire::pb::{Value, fields};
 use tensorbundle_wire::{Fault, lookalike};
@@ -16,8 +16,8 @@ use tensorbundle_wire::{Fault, lookalike};
 const LARGEST: usize = 1 << 16;
 
 /// The serialized FingerprintDef in a file, whose fields are those of one.
-pub fn read_fingerprint(path: &Path) -> Result<Bytes> {
-    let bytes = read_file(path, true)?;
+pub fn read_fingerprint(files: &Files, path: &Path) -> Result<Bytes> {
+    let bytes = read_file(files, path, true)?;
     check(&bytes).map_err(|fault| {
         let head = bytes.get(..lookalike::HEAD_LEN as usize).unwrap_or(&bytes);
         Error::fault(
@@ -32,8 +32,8 @@ pub fn read_fingerprint(path: &Path) -> Result<Bytes> {
 }
 
 /// FarmHash's Fingerprint64 of a file: of a checkpoint's index, what its SavedModel's fingerprint says.
-pub fn index_fingerprint(path: &Path, mmap: bool) -> Result<u64> {
-    Ok(fingerprint64(&read_file(path, mmap)?))
+pub fn index_fingerprint(files: &Files, path: &Path, mmap: bool) -> Result<u64> {
+    Ok(fingerprint64(&read_file(files, path, mmap)?))
 }
 
 fn check(bytes: &[u8]) -> std::result::Result<(), Fault> {

@@ -14,11 +14,11 @@
 use crate::directory::{checkpoints_in, hints_in, names};
 use crate::state_file::read_state_file;
 use crate::v1_files::{V1Files, v1_files};
-use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use tensorbundle_store::{
-    Bundle, Error, Options, Result, Sniffed, Tensors, V1, index_path, sniff_v1,
+    Bundle, Error, Files, Kind, Options, Result, Sniffed, Tensors, V1, index_path, read_ends,
+    sniff_v1,
 };
 use tensorbundle_wire::{Fault, lookalike, shown, table};
 
@@ -44,18 +44,18 @@ impl Located {
     pub fn open(&self, options: Options) -> Result<Tensors> {
         let prefix = match self {
             Self::V1(files) => {
-                files.complete()?;
+                files.complete(&options.files)?;
                 let paths: Vec<_> = files.files().collect();
                 return V1::open(&files.prefix, &paths, options).map(Tensors::V1);
             }
             Self::Bundle(prefix) => prefix,
         };
-        match Bundle::open(prefix, options) {
+        match Bundle::open(prefix, options.clone()) {
             Ok(bundle) => Ok(Tensors::V2(bundle)),
             Err(error) => {
                 // A V1 file may be called .index too.
                 let file = index_path(prefix);
-                if sniff_v1(&file) == Sniffed::V1 {
+                if sniff_v1(&options.files, &file) == Sniffed::V1 {
                     V1::open(&file, std::slice::from_ref(&file), options).map(Tensors::V1)
                 } else {
                     Err(error)
@@ -70,56 +70,62 @@ pub(crate) const STATE_FILE: &str = "checkpoint";
 
 /// Finds the checkpoint that `path` means. A path in a state file that leads out of its directory is followed only if
 /// `follow` says so.
-pub fn locate(path: &Path, follow: bool) -> Result<Located> {
-    if is_prefix(path) {
+pub fn locate(files: &Files, path: &Path, follow: bool) -> Result<Located> {
+    let found = find(files, path, follow);
+    // What a store refused to say may be why something else was found, or nothing.
+    files.trouble().and(found)
+}
+
+fn find(files: &Files, path: &Path, follow: bool) -> Result<Located> {
+    if is_prefix(files, path) {
         return Ok(Located::Bundle(path.to_owned()));
     }
-    if path.is_dir() {
-        return in_directory(path, follow);
+    if files.is_dir(path) {
+        return in_directory(files, path, follow);
     }
-    if is_named_state_file(path) {
-        return latest(path.parent().unwrap_or(Path::new("")), path, follow);
+    if is_named_state_file(files, path) {
+        return latest(files, path.parent().unwrap_or(Path::new("")), path, follow);
     }
     if let Some(prefix) = prefix_of(path)
-        && let Some(found) = at_prefix(&prefix)?
+        && let Some(found) = at_prefix(files, &prefix)?
     {
         return Ok(found);
     }
-    match v1_files(path)? {
-        Some(files) => Ok(Located::V1(files)),
-        None => Err(nothing_at(path)),
+    match v1_files(files, path)? {
+        Some(found) => Ok(Located::V1(found)),
+        None => Err(nothing_at(files, path)),
     }
 }
 
 /// Is there a checkpoint of this prefix, of this pattern of V1 files, or with this file? Files of it may be missing.
-pub fn is_checkpoint(path: &Path) -> bool {
+pub fn is_checkpoint(files: &Files, path: &Path) -> bool {
     // An error is about files that are missing of one that is there.
-    let at = |prefix: &Path| at_prefix(prefix).map_or(true, |found| found.is_some());
+    let at = |prefix: &Path| at_prefix(files, prefix).map_or(true, |found| found.is_some());
     at(path)
-        || path.is_file()
-            && (is_named_state_file(path) || prefix_of(path).is_some_and(|it| at(&it)))
+        || files.is_file(path)
+            && (is_named_state_file(files, path) || prefix_of(path).is_some_and(|it| at(&it)))
 }
 
-fn is_named_state_file(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == STATE_FILE) && is_state_file(path)
+fn is_named_state_file(files: &Files, path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == STATE_FILE) && is_state_file(files, path)
 }
 
 /// The checkpoint of a prefix, or of the pattern of a V1 checkpoint.
-fn at_prefix(prefix: &Path) -> Result<Option<Located>> {
-    if is_prefix(prefix) {
+fn at_prefix(files: &Files, prefix: &Path) -> Result<Option<Located>> {
+    if is_prefix(files, prefix) {
         return Ok(Some(Located::Bundle(prefix.to_owned())));
     }
-    Ok(v1_files(prefix)?.map(Located::V1))
+    Ok(v1_files(files, prefix)?.map(Located::V1))
 }
 
 /// A V1 checkpoint may be called like a state file.
-fn is_state_file(path: &Path) -> bool {
-    path.is_file() && sniff_v1(path) != Sniffed::V1
+fn is_state_file(files: &Files, path: &Path) -> bool {
+    files.is_file(path) && sniff_v1(files, path) != Sniffed::V1
 }
 
 /// Does this prefix have an index? A broken link counts: opening it says what is wrong.
-fn is_prefix(prefix: &Path) -> bool {
-    fs::symlink_metadata(index_path(prefix)).is_ok_and(|meta| !meta.is_dir())
+fn is_prefix(files: &Files, prefix: &Path) -> bool {
+    files.is_entry(&index_path(prefix))
 }
 
 /// The prefix of a file of the set, by its name.
@@ -141,20 +147,20 @@ fn is_data_suffix(suffix: &str) -> bool {
 }
 
 /// The checkpoint of a directory.
-fn in_directory(dir: &Path, follow: bool) -> Result<Located> {
+fn in_directory(files: &Files, dir: &Path, follow: bool) -> Result<Located> {
     let state_path = dir.join(STATE_FILE);
-    if is_state_file(&state_path) {
-        return latest(dir, &state_path, follow);
+    if is_state_file(files, &state_path) {
+        return latest(files, dir, &state_path, follow);
     }
-    if let Some(variables) = at_prefix(&dir.join("variables").join("variables"))? {
+    if let Some(variables) = at_prefix(files, &dir.join("variables").join("variables"))? {
         return Ok(variables);
     }
     let missing = |context: String| Error::io(dir, io::ErrorKind::NotFound.into(), context);
-    let mut there = checkpoints_in(dir)?;
+    let mut there = checkpoints_in(files, dir)?;
     match (there.pop(), there.as_slice()) {
         // Opening by one of its files says what is missing of a V1 checkpoint.
         (Some(only @ Located::Bundle(_)), []) => Ok(only),
-        (Some(only), []) => at_prefix(only.prefix())?.ok_or_else(|| missing("a V1 checkpoint".into())),
+        (Some(only), []) => at_prefix(files, only.prefix())?.ok_or_else(|| missing("a V1 checkpoint".into())),
         (None, _) => Err(missing(
             "no checkpoint in this directory: neither a `checkpoint` state file, nor an .index file, \
              nor a V1 checkpoint"
@@ -172,21 +178,21 @@ fn in_directory(dir: &Path, follow: bool) -> Result<Located> {
 }
 
 /// The latest checkpoint that a state file names.
-fn latest(dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
-    let state = read_state_file(state_path)?;
-    if let Some((_, found)) = named_in(dir, &state.latest, follow)? {
+fn latest(files: &Files, dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
+    let state = read_state_file(files, state_path)?;
+    if let Some((_, found)) = named_in(files, dir, &state.latest, follow)? {
         return Ok(found);
     }
     let written = String::from_utf8_lossy(&state.latest).into_owned();
-    let whole = dir.join(&written);
+    let whole = joined(files, dir, &written);
     let mut context = format!("the checkpoint {} that the state file names", shown(&state.latest));
-    if !follow && leaves(dir, &written) && at_prefix(&whole)?.is_some() {
+    if !follow && leaves(files, dir, &written) && at_prefix(files, &whole)?.is_some() {
         context.push_str(
             " lies outside of its directory: open it by its own path if you trust it, or with follow=True",
         );
     } else {
         context.push_str(" is not beside it");
-        match hints_in(dir).as_slice() {
+        match hints_in(files, dir).as_slice() {
             [] => {}
             there => context.push_str(&format!("; there is {}", names(there))),
         }
@@ -202,16 +208,21 @@ fn latest(dir: &Path, state_path: &Path, follow: bool) -> Result<Located> {
 ///
 /// A path that leaves the directory is not followed, unless `follow` says so: it is one from before the directory was
 /// moved, and the checkpoint stands beside the state file, or it is none that this directory should decide on.
-pub fn named_in(dir: &Path, written: &[u8], follow: bool) -> Result<Option<(PathBuf, Located)>> {
+pub fn named_in(
+    files: &Files,
+    dir: &Path,
+    written: &[u8],
+    follow: bool,
+) -> Result<Option<(PathBuf, Located)>> {
     let written = String::from_utf8_lossy(written).into_owned();
-    let leaves = leaves(dir, &written);
-    let whole = (follow || !leaves).then(|| dir.join(&written));
+    let leaves = leaves(files, dir, &written);
+    let whole = (follow || !leaves).then(|| joined(files, dir, &written));
     // A path from another system is a single name here.
     let base = (leaves || written.contains('\\')).then(|| dir.join(base_of(&written)));
     for candidate in [whole, base].into_iter().flatten() {
-        let found = match at_prefix(&candidate)? {
+        let found = match at_prefix(files, &candidate)? {
             // Opening it says what is wrong with it.
-            None if candidate.is_file() => {
+            None if files.is_file(&candidate) => {
                 Some(Located::V1(V1Files { prefix: candidate.clone(), count: None }))
             }
             found => found,
@@ -228,26 +239,37 @@ fn base_of(written: &str) -> &str {
     written.rsplit(['/', '\\']).next().unwrap_or_default()
 }
 
+/// A path that is written in a directory; one with a scheme is complete.
+fn joined(files: &Files, dir: &Path, written: &str) -> PathBuf {
+    if files.is_remote() && written.contains("://") { written.into() } else { dir.join(written) }
+}
+
 /// Does a path that is written in a directory lead out of it?
-fn leaves(dir: &Path, written: &str) -> bool {
+fn leaves(files: &Files, dir: &Path, written: &str) -> bool {
     let path = Path::new(written);
+    if files.is_remote() && written.contains("://") {
+        // As bytes: another spelling of the same place is another place.
+        let dir = dir.to_string_lossy();
+        let inside = written.strip_prefix(dir.trim_end_matches('/'));
+        return !inside.is_some_and(|rest| rest.starts_with('/') && !rest.contains("/.."));
+    }
     let inside =
         path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    !inside && !is_within(path, dir)
+    !inside && !is_within(files, path, dir)
 }
 
 /// Does an absolute path lead into a directory, links and `..` followed?
-fn is_within(path: &Path, dir: &Path) -> bool {
+fn is_within(files: &Files, path: &Path, dir: &Path) -> bool {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let real = |path: &Path| path.canonicalize().ok();
+    let real = |path: &Path| files.real(path);
     let parent = path.parent().filter(|_| path.is_absolute()).and_then(real);
     parent.zip(real(dir)).is_some_and(|(parent, dir)| parent.starts_with(dir))
 }
 
 /// Why there is no checkpoint at a path that is no directory.
-fn nothing_at(path: &Path) -> Error {
+fn nothing_at(files: &Files, path: &Path) -> Error {
     let io = |error, context: String| Error::io(path, error, context);
-    match fs::metadata(path) {
+    match files.stat(path) {
         Ok(_) if prefix_of(path).is_some() => {
             let prefix = prefix_of(path).unwrap_or_default();
             let context = format!(
@@ -256,9 +278,9 @@ fn nothing_at(path: &Path) -> Error {
             );
             Error::io(&index_path(&prefix), io::ErrorKind::NotFound.into(), context)
         }
-        Ok(meta) if meta.is_file() => match what_is(path, meta.len()) {
+        Ok(stat) if stat.kind == Kind::File => match what_is(files, path, stat.size) {
             Ok(fault) => Error::fault(path, fault),
-            Err(error) => io(error, "reading".into()),
+            Err(error) => error,
         },
         Ok(_) => io(io::ErrorKind::InvalidInput.into(), "neither a file nor a directory".into()),
         Err(error) => {
@@ -267,7 +289,7 @@ fn nothing_at(path: &Path) -> Error {
             let mut context =
                 format!("no checkpoint of this prefix: no file {index}, and no V1 checkpoint");
             if error.kind() == io::ErrorKind::NotFound {
-                match hints_in(path.parent().unwrap_or(Path::new(""))).as_slice() {
+                match hints_in(files, path.parent().unwrap_or(Path::new(""))).as_slice() {
                     [] => {}
                     there => context.push_str(&format!("; there is {}", names(there))),
                 }
@@ -278,13 +300,8 @@ fn nothing_at(path: &Path) -> Error {
 }
 
 /// What a file is that is no part of a checkpoint.
-fn what_is(path: &Path, len: u64) -> io::Result<Fault> {
-    let mut file = fs::File::open(path)?;
-    let mut head = Vec::new();
-    Read::by_ref(&mut file).take(lookalike::HEAD_LEN).read_to_end(&mut head)?;
-    let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(len.saturating_sub(table::FOOTER_LEN)))?;
-    file.take(table::FOOTER_LEN).read_to_end(&mut tail)?;
+fn what_is(files: &Files, path: &Path, len: u64) -> Result<Fault> {
+    let (head, tail) = read_ends(files, path, lookalike::HEAD_LEN, table::FOOTER_LEN)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(if name.contains(".tempstate") {
         Fault::corrupt("file", "left over from a save that did not finish")
@@ -306,6 +323,7 @@ fn what_is(path: &Path, len: u64) -> io::Result<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use tempfile::TempDir;
 
     fn dir(files: &[(&str, &str)]) -> TempDir {
@@ -319,12 +337,12 @@ mod tests {
     }
 
     fn found(dir: &TempDir, name: &str) -> String {
-        let found = locate(&dir.path().join(name), false).unwrap();
+        let found = locate(&Files::Local, &dir.path().join(name), false).unwrap();
         found.prefix().strip_prefix(dir.path()).unwrap().display().to_string()
     }
 
     fn text(dir: &TempDir, name: &str) -> String {
-        locate(&dir.path().join(name), false).unwrap_err().to_string()
+        locate(&Files::Local, &dir.path().join(name), false).unwrap_err().to_string()
     }
 
     #[test]
@@ -348,9 +366,9 @@ mod tests {
         ]);
         assert_eq!(found(&odd, "x[1]*"), "x[1]*");
         assert_eq!(found(&odd, "m.index"), "m.index");
-        let index = locate(&odd.path().join("d/.index"), false).unwrap();
+        let index = locate(&Files::Local, &odd.path().join("d/.index"), false).unwrap();
         assert!(index.prefix().to_string_lossy().ends_with("d/"));
-        let slash = locate(&odd.path().join("d/"), false).unwrap();
+        let slash = locate(&Files::Local, &odd.path().join("d/"), false).unwrap();
         assert_eq!(slash, Located::Bundle(odd.path().join("d/")));
         // A prefix that is also a directory.
         assert_eq!(found(&odd, "e"), "e");
@@ -386,7 +404,7 @@ mod tests {
             dir(&several).keep().join("sub/m-3").display().to_string()
         ));
         assert!(text(&outside, ".").contains("lies outside of its directory"));
-        assert!(locate(outside.path(), true).unwrap().prefix().ends_with("sub/m-3"));
+        assert!(locate(&Files::Local, outside.path(), true).unwrap().prefix().ends_with("sub/m-3"));
         assert!(text(&dir(&several), ".").contains("which of its 2 checkpoints is meant"));
     }
 

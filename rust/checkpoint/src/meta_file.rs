@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use tensorbundle_graph::{File, MetaGraph, What};
-use tensorbundle_store::{Error, Result, read_file};
+use tensorbundle_store::{Error, Files, Result, read_file};
 use tensorbundle_wire::{Fault, shown};
 
 /// The tag of the graph that is meant to be served: the one that TensorFlow 2 writes.
@@ -20,21 +20,28 @@ const SERVE: &[u8] = b"serve";
 const SAVED_MODEL: [&str; 3] = ["saved_model.cpb", "saved_model.pb", "saved_model.pbtxt"];
 
 /// Opens the graph in the file `path`, or in the SavedModel of that directory. `tags` says which of several is meant.
-pub fn open_meta_graph(path: &Path, mmap: bool, tags: Option<&[Vec<u8>]>) -> Result<MetaGraph> {
-    let path = file_of(path);
-    let bytes = read_file(&path, mmap)?;
+pub fn open_meta_graph(
+    files: &Files,
+    path: &Path,
+    mmap: bool,
+    tags: Option<&[Vec<u8>]>,
+) -> Result<MetaGraph> {
+    let path = file_of(files, path);
+    let bytes = files.trouble().and_then(|()| read_file(files, &path, mmap))?;
     parse_meta_graph(bytes, tags).map_err(|fault| Error::fault(&path, fault))
 }
 
 /// Opens the SavedModel in the file `path`, or in that directory, with all its graphs.
-pub fn open_saved_model(path: &Path, mmap: bool) -> Result<File> {
-    let path = file_of(path);
-    if path.is_dir() {
+pub fn open_saved_model(files: &Files, path: &Path, mmap: bool) -> Result<File> {
+    let path = file_of(files, path);
+    files.trouble()?;
+    if files.is_dir(&path) {
         let names = SAVED_MODEL.join(", ");
         let context = format!("no SavedModel in this directory: none of {names}");
         return Err(Error::io(&path, std::io::ErrorKind::NotFound.into(), context));
     }
-    let file = File::parse(read_file(&path, mmap)?).map_err(|fault| Error::fault(&path, fault))?;
+    let bytes = read_file(files, &path, mmap)?;
+    let file = File::parse(bytes).map_err(|fault| Error::fault(&path, fault))?;
     if file.what() != What::SavedModel {
         let fault = Fault::corrupt("SavedModel", format!("this is a {}", file.what().name()))
             .advise("open it with tensorbundle.load_meta_graph");
@@ -44,10 +51,10 @@ pub fn open_saved_model(path: &Path, mmap: bool) -> Result<File> {
 }
 
 /// The file that is meant by a path to one, or to a SavedModel's directory.
-pub fn file_of(path: &Path) -> PathBuf {
+pub fn file_of(files: &Files, path: &Path) -> PathBuf {
     let inside = SAVED_MODEL.iter().map(|name| path.join(name));
-    match inside.into_iter().find(|file| file.is_file()) {
-        Some(file) if path.is_dir() => file,
+    match inside.into_iter().find(|file| files.is_file(file)) {
+        Some(file) if files.is_dir(path) => file,
         _ => path.to_owned(),
     }
 }
@@ -102,15 +109,15 @@ pub fn choose(file: &File, tags: Option<&[Vec<u8>]>) -> Result<usize, Fault> {
 }
 
 /// The file beside a checkpoint that holds its graph, if there is one.
-pub fn meta_beside(prefix: &Path) -> Option<PathBuf> {
+pub fn meta_beside(files: &Files, prefix: &Path) -> Option<PathBuf> {
     let mut name = prefix.as_os_str().to_owned();
     name.push(".meta");
     let meta = PathBuf::from(name);
-    if meta.is_file() {
+    if files.is_file(&meta) {
         return Some(meta);
     }
     // export/variables/variables
     let folder = prefix.parent().filter(|folder| folder.file_name() == prefix.file_name())?;
     let export = folder.parent().filter(|_| folder.ends_with("variables"))?;
-    SAVED_MODEL.iter().map(|name| export.join(name)).find(|file| file.is_file())
+    SAVED_MODEL.iter().map(|name| export.join(name)).find(|file| files.is_file(file))
 }

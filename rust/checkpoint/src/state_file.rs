@@ -7,10 +7,8 @@
 //! all_model_checkpoint_timestamps: 1795337477.2674108
 //! ```
 
-use std::fs;
-use std::io::Read;
 use std::path::Path;
-use tensorbundle_store::{Error, Result};
+use tensorbundle_store::{Error, Files, Kind, Result, read_ends};
 use tensorbundle_wire::Fault;
 use tensorbundle_wire::textproto::{self, Field, Value};
 
@@ -33,15 +31,13 @@ const PART: &str = "state file";
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Reads a state file.
-pub fn read_state_file(path: &Path) -> Result<StateFile> {
+pub fn read_state_file(files: &Files, path: &Path) -> Result<StateFile> {
     let io = |error| Error::io(path, error, "the directory's state file");
-    if !fs::metadata(path).map_err(io)?.is_file() {
+    if files.stat(path).map_err(io)?.kind != Kind::File {
         // A pipe would keep us waiting.
         return Err(io(std::io::ErrorKind::InvalidInput.into()));
     }
-    let file = fs::File::open(path).map_err(io)?;
-    let mut text = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(io)?;
+    let (text, _) = read_ends(files, path, MAX_BYTES + 1, 0)?;
     if text.len() as u64 > MAX_BYTES {
         let fault = Fault::unsupported(PART, format!("it has more than {MAX_BYTES} bytes"));
         return Err(Error::fault(path, fault));

@@ -10,10 +10,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use tensorbundle_store::{Error, Result, Sniffed, sniff_v1};
+use tensorbundle_store::{Error, Files, Result, Sniffed, sniff_v1};
 use tensorbundle_wire::Fault;
 
 /// A V1 checkpoint's files, by their names.
@@ -73,9 +72,10 @@ impl V1Files {
     }
 
     /// Checks that all are there. One that is missing cannot be passed over: only it knows what it holds.
-    pub(crate) fn complete(&self) -> Result<()> {
+    pub(crate) fn complete(&self, files: &Files) -> Result<()> {
         self.check_count()?;
-        let missing = self.files().enumerate().find(|(_, file)| !file.exists());
+        let missing = self.files().enumerate().find(|(_, file)| !files.exists(file));
+        files.trouble()?;
         let Some((i, path)) = missing else {
             return Ok(());
         };
@@ -89,24 +89,24 @@ impl V1Files {
 }
 
 /// The V1 checkpoint of a path that is a prefix, a file or a pattern; `None` if there is none.
-pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {
+pub(crate) fn v1_files(files: &Files, path: &Path) -> Result<Option<V1Files>> {
     if let Some(Name { prefix, number, count }) = split(path) {
         let set = V1Files { prefix, count: Some(count) };
         let is_one = match number.as_slice() {
-            ANY => is_set(set.files().take(MAX_FILES)),
+            ANY => is_set(files, set.files().take(MAX_FILES)),
             // It may be the damaged one.
-            _ => is_set([path.to_owned()].into_iter().chain(set.files().take(MAX_FILES))),
+            _ => is_set(files, [path.to_owned()].into_iter().chain(set.files().take(MAX_FILES))),
         };
         return Ok(is_one.then_some(set));
     }
-    if sniff_v1(path) != Sniffed::Other {
+    if sniff_v1(files, path) != Sniffed::Other {
         return Ok(Some(V1Files::only(path)));
     }
-    let Some(name) = path.file_name().filter(|_| !path.exists()) else {
+    let Some(name) = path.file_name().filter(|_| !files.exists(path)) else {
         return Ok(None);
     };
     let beside = path.parent().unwrap_or(Path::new(""));
-    let names = match names_in(beside) {
+    let names = match names_in(files, beside) {
         Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let context = "the directory may not be listed, so files of a V1 checkpoint of this prefix \
@@ -118,7 +118,7 @@ pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {
     let own = |file: &&OsString| {
         split(Path::new(file)).is_some_and(|part| part.prefix == name && part.number != ANY)
     };
-    let mut sets = sets(beside, names.iter().filter(own));
+    let mut sets = sets(files, beside, names.iter().filter(own));
     match (sets.pop(), sets.as_slice()) {
         (None, _) => Ok(None),
         (Some(only), []) => Ok(Some(only)),
@@ -134,38 +134,37 @@ pub(crate) fn v1_files(path: &Path) -> Result<Option<V1Files>> {
 }
 
 /// The V1 checkpoints among the files `names` of a directory, by their content.
-pub(crate) fn v1_in(dir: &Path, names: &[OsString]) -> Vec<V1Files> {
-    let mut found = sets(dir, names.iter());
+pub(crate) fn v1_in(files: &Files, dir: &Path, names: &[OsString]) -> Vec<V1Files> {
+    let mut found = sets(files, dir, names.iter());
     let single = names.iter().filter(|name| split(Path::new(name)).is_none());
-    let single = single.map(|name| dir.join(name)).filter(|file| sniff_v1(file) == Sniffed::V1);
+    let single = single.map(|name| dir.join(name));
+    let single = single.filter(|file| sniff_v1(files, file) == Sniffed::V1);
     found.extend(single.map(|file| V1Files::only(&file)));
     found
 }
 
 /// The names of a directory's entries, sorted.
-pub(crate) fn names_in(dir: &Path) -> io::Result<Vec<OsString>> {
+pub(crate) fn names_in(files: &Files, dir: &Path) -> io::Result<Vec<OsString>> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let mut names: Vec<_> = fs::read_dir(dir)?.flatten().map(|entry| entry.file_name()).collect();
-    names.sort();
-    Ok(names)
+    files.names(dir)
 }
 
 /// The sets of shards among files.
-fn sets<'a>(dir: &Path, names: impl Iterator<Item = &'a OsString>) -> Vec<V1Files> {
+fn sets<'a>(files: &Files, dir: &Path, names: impl Iterator<Item = &'a OsString>) -> Vec<V1Files> {
     let mut sets: BTreeMap<(PathBuf, usize), Vec<PathBuf>> = BTreeMap::new();
     for name in names {
         if let Some(part) = split(Path::new(name)).filter(|part| part.number != ANY) {
             sets.entry((dir.join(part.prefix), part.count)).or_default().push(dir.join(name));
         }
     }
-    let sets = sets.into_iter().filter(|(_, files)| is_set(files.iter().cloned()));
+    let sets = sets.into_iter().filter(|(_, own)| is_set(files, own.iter().cloned()));
     sets.map(|((prefix, count), _)| V1Files { prefix, count: Some(count) }).collect()
 }
 
 /// Is one of the files that are there of a V1 checkpoint, or one that may not be read?
-fn is_set(files: impl Iterator<Item = PathBuf>) -> bool {
-    let mut there = files.filter(|file| file.exists()).take(MOST_LOOKED_AT);
-    there.any(|file| sniff_v1(&file) != Sniffed::Other)
+fn is_set(files: &Files, own: impl Iterator<Item = PathBuf>) -> bool {
+    let mut there = own.filter(|file| files.exists(file)).take(MOST_LOOKED_AT);
+    there.any(|file| sniff_v1(files, &file) != Sniffed::Other)
 }
 
 fn shard(prefix: &Path, i: usize, count: usize) -> PathBuf {

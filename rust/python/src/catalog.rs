@@ -2,6 +2,7 @@
 
 use crate::arrow::{ArrowTable, failed};
 use crate::errors;
+use crate::remote::files;
 use crate::watch::{stopped, watched};
 use arrow_ipc::writer::FileWriter;
 use pyo3::exceptions::PyValueError;
@@ -12,27 +13,37 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use tensorbundle_checkpoint::{self as core, Place, ScanOptions, Table, Tables, locate};
+use tensorbundle_store::Files;
 
 /// Places where checkpoints are, or should be.
 #[pyclass(frozen, module = "tensorbundle._native")]
-pub(crate) struct Places(Vec<Place>);
+pub(crate) struct Places(Vec<Place>, Files);
 
 /// Checkpoints, tensors, findings and stats.
 type Four = (ArrowTable, ArrowTable, ArrowTable, ArrowTable);
 
 /// Walks directories: places, what could not be walked as findings, how many directories, how many links were left.
 #[pyfunction]
+#[pyo3(signature = (roots, follow_links, progress, store=None))]
 pub(crate) fn walk<'py>(
     py: Python<'py>,
     roots: Vec<PathBuf>,
     follow_links: bool,
     progress: Option<&Bound<'py, PyAny>>,
+    store: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Places, ArrowTable, usize, usize)> {
-    let (directories, others): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| root.is_dir());
-    let lone = others.iter().map(|path| Ok(Place::located(locate(path, false)?)));
-    let lone = lone.collect::<Result<Vec<_>, _>>();
-    let lone = lone.map_err(|error| errors::to_python(py, error))?;
-    let walked = watched(py, progress, |watch| core::walk(&directories, follow_links, watch))?;
+    let files = files(store);
+    let sort = || {
+        let (directories, others): (Vec<_>, Vec<_>) =
+            roots.into_iter().partition(|root| files.is_dir(root));
+        let lone = others.iter().map(|path| locate(&files, path, false));
+        let lone = lone.map(|found| found.map(|found| Place::located(&files, found)));
+        let lone = lone.collect::<Result<Vec<_>, _>>()?;
+        files.trouble().map(|()| (directories, lone))
+    };
+    let (directories, lone) = py.detach(sort).map_err(|error| errors::to_python(py, error))?;
+    let walked =
+        watched(py, progress, |watch| core::walk(&files, &directories, follow_links, watch))?;
     let mut walked = walked.map_err(|_| stopped())?;
     walked.places.extend(lone);
     walked.places.sort_by(|a, b| a.path.cmp(&b.path));
@@ -41,13 +52,27 @@ pub(crate) fn walk<'py>(
     walked.troubles.iter().for_each(|trouble| tables.trouble(trouble));
     let [_, _, findings, _] = tables.finish().map_err(failed)?;
     let findings = Table { schema: Tables::findings_schema(), batches: findings };
-    Ok((Places(walked.places), ArrowTable(findings), walked.directories, walked.links))
+    files.trouble().map_err(|error| errors::to_python(py, error))?;
+    Ok((
+        Places(walked.places, files.anew()),
+        ArrowTable(findings),
+        walked.directories,
+        walked.links,
+    ))
 }
 
 /// The places of these paths, as a walk finds them.
 #[pyfunction]
-pub(crate) fn places_of(py: Python<'_>, paths: Vec<PathBuf>) -> Places {
-    Places(py.detach(|| core::places_of(&paths)))
+#[pyo3(signature = (paths, store=None))]
+pub(crate) fn places_of(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    store: Option<Bound<'_, PyAny>>,
+) -> PyResult<Places> {
+    let files = files(store);
+    let (places, trouble) = py.detach(|| (core::places_of(&files, &paths), files.trouble()));
+    trouble.map_err(|error| errors::to_python(py, error))?;
+    Ok(Places(places, files.anew()))
 }
 
 #[pymethods]
@@ -83,8 +108,8 @@ impl Places {
     ) -> PyResult<Four> {
         let some: Option<Vec<_>> = numbers.iter().map(|&i| self.0.get(i).cloned()).collect();
         let some = some.ok_or_else(|| PyValueError::new_err("no such place"))?;
-        let options = ScanOptions { verify, stats, mmap };
-        let tables = watched(py, progress, |watch| core::scan(&some, options, watch))?;
+        let options = ScanOptions { files: self.1.clone(), verify, stats, mmap };
+        let tables = watched(py, progress, |watch| core::scan(&some, &options, watch))?;
         let tables = tables.map_err(|_| stopped())?;
         let [checkpoints, tensors, findings, stats] = tables.map_err(failed)?.map(ArrowTable);
         Ok((checkpoints, tensors, findings, stats))

@@ -1,6 +1,7 @@
 //! One place where errors of the core become exceptions of Python.
 
 use crate::names::Name;
+use crate::remote::Raised;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
@@ -111,7 +112,13 @@ fn fault_error(
 fn os_error(py: Python<'_>, path: &Path, source: &io::Error, context: &str) -> PyResult<PyErr> {
     use io::ErrorKind::{
         InvalidInput, IsADirectory, NotADirectory, NotFound, OutOfMemory, PermissionDenied,
+        Unsupported,
     };
+    if let Some(raised) = source.get_ref().and_then(|ours| ours.downcast_ref::<Raised>())
+        && let Some(error) = &raised.error
+    {
+        return Ok(error.clone_ref(py));
+    }
     if source.kind() == OutOfMemory {
         return Ok(PyMemoryError::new_err(format!("no {context}: {}", path.display())));
     }
@@ -130,6 +137,7 @@ fn os_error(py: Python<'_>, path: &Path, source: &io::Error, context: &str) -> P
                 IsADirectory => "EISDIR",
                 NotADirectory => "ENOTDIR",
                 InvalidInput => "EINVAL",
+                Unsupported => "ENOTSUP",
                 _ => "EIO",
             };
             let errno = py.import("errno")?.getattr(name)?.extract()?;

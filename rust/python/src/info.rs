@@ -33,7 +33,8 @@ impl Shared {
     pub(crate) fn new(tensors: &Tensors, listing: Arc<Listing>) -> Arc<Self> {
         // The values of V1 files are copied out of protos.
         let (order, format) = (tensors.order(), tensors.format());
-        let mapped = tensors.options().mmap && format == Format::V2;
+        let options = tensors.options();
+        let mapped = options.mmap && !options.files.is_remote() && format == Format::V2;
         Arc::new(Self { listing, order, format, mapped, unmapped: tensors.unmapped_shards() })
     }
 }

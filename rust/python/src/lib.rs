@@ -13,6 +13,7 @@ mod message;
 mod names;
 mod objects;
 mod reader;
+mod remote;
 mod rows;
 mod stats;
 mod variables;

@@ -6,6 +6,7 @@ use crate::graph::MetaGraphReader;
 use crate::info::{self, Shared, TensorInfo};
 use crate::names::{self, Name};
 use crate::objects::{ObjectGraphReader, Objects};
+use crate::remote::files;
 use crate::verify::{RawReport, locate_detached, report, run};
 use crate::{dtypes, errors, rows};
 use pyo3::prelude::*;
@@ -113,16 +114,19 @@ impl Reader {
 impl Reader {
     /// Opens the checkpoint that `path` means.
     #[staticmethod]
+    #[pyo3(signature = (path, mmap, verify, follow, store=None))]
     fn open(
         py: Python<'_>,
         path: PathBuf,
         mmap: bool,
         verify: bool,
         follow: bool,
+        store: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let files = files(store);
         let open = || {
-            let located = locate(&path, follow)?;
-            let tensors = located.open(Options { mmap, verify })?;
+            let located = locate(&files, &path, follow)?;
+            let tensors = located.open(Options { files, mmap, verify })?;
             Ok((located, tensors))
         };
         let (located, tensors) = py.detach(open).map_err(|error| errors::to_python(py, error))?;
@@ -132,6 +136,7 @@ impl Reader {
     /// Opens what is left of a checkpoint: a reader of the tensors that are sound, and a report. `verify` says whether
     /// their checksums count.
     #[staticmethod]
+    #[pyo3(signature = (path, mmap, verify, follow, progress, store=None))]
     fn salvage<'py>(
         py: Python<'py>,
         path: PathBuf,
@@ -139,9 +144,11 @@ impl Reader {
         verify: bool,
         follow: bool,
         progress: Option<&Bound<'py, PyAny>>,
+        store: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(Self, RawReport<'py>)> {
-        let located = locate_detached(py, &path, follow)?;
-        let options = Options { mmap, verify: false };
+        let files = files(store);
+        let located = locate_detached(py, &files, &path, follow)?;
+        let options = Options { files, mmap, verify: false };
         let verified = run(py, &located, options, verify, progress)?;
         let report = report(py, &verified)?;
         let sound = py.detach(|| verified.sound());
@@ -155,7 +162,8 @@ impl Reader {
         py: Python<'py>,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<RawReport<'py>> {
-        let options = Options { verify: false, ..self.tensors.options() };
+        let Options { files, mmap, .. } = self.tensors.options();
+        let options = Options { files: files.anew(), mmap: *mmap, verify: false };
         report(py, &run(py, &self.located, options, true, progress)?)
     }
 
@@ -190,8 +198,27 @@ impl Reader {
 
     /// The file beside it that holds its graph; `None` if there is none.
     #[getter]
-    fn meta_path(&self) -> Option<OsString> {
-        meta_beside(self.tensors.prefix()).map(OsString::from)
+    fn meta_path(&self, py: Python<'_>) -> PyResult<Option<OsString>> {
+        let files = self.tensors.options().files.anew();
+        let (found, trouble) =
+            py.detach(|| (meta_beside(&files, self.tensors.prefix()), files.trouble()));
+        trouble.map_err(|error| errors::to_python(py, error))?;
+        Ok(found.map(OsString::from))
+    }
+
+    /// Whether its files are in a store, where each read costs a request.
+    #[getter]
+    fn is_remote(&self) -> bool {
+        self.tensors.options().files.is_remote()
+    }
+
+    /// Reads bytes of a shard in a store ahead of the tensors in them; an empty range lets go of them.
+    fn read_ahead(&self, py: Python<'_>, shard: u32, start: u64, end: u64) -> PyResult<()> {
+        let Tensors::V2(bundle) = &*self.tensors else {
+            return Ok(());
+        };
+        let read = py.detach(|| bundle.read_ahead_of(shard, &(start..end)));
+        read.map_err(|error| errors::to_python(py, error))
     }
 
     #[getter]

@@ -2,13 +2,14 @@
 
 use crate::errors;
 use crate::names::Name;
+use crate::remote::files;
 use crate::watch::{stopped, watched};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tensorbundle_checkpoint::{self as core, Located, Verified, locate};
-use tensorbundle_store::{Error, Finding, Format, Options};
+use tensorbundle_store::{Error, Files, Finding, Format, Options};
 
 /// Kind, part, tensor, path, shard, first byte, byte behind the last, got, want, sentence.
 type RawFinding<'py> = (
@@ -37,19 +38,27 @@ pub(crate) type RawReport<'py> = (
 
 /// Checks the checkpoint that `path` means. `progress(done, total)` hears of the bytes that were checked.
 #[pyfunction]
+#[pyo3(signature = (path, mmap, follow, progress, store=None))]
 pub(crate) fn verify<'py>(
     py: Python<'py>,
     path: PathBuf,
     mmap: bool,
     follow: bool,
     progress: Option<&Bound<'py, PyAny>>,
+    store: Option<Bound<'py, PyAny>>,
 ) -> PyResult<RawReport<'py>> {
-    let located = locate_detached(py, &path, follow)?;
-    report(py, &run(py, &located, Options { mmap, verify: false }, true, progress)?)
+    let files = files(store);
+    let located = locate_detached(py, &files, &path, follow)?;
+    report(py, &run(py, &located, Options { files, mmap, verify: false }, true, progress)?)
 }
 
-pub(crate) fn locate_detached(py: Python<'_>, path: &Path, follow: bool) -> PyResult<Located> {
-    py.detach(|| locate(path, follow)).map_err(|error| errors::to_python(py, error))
+pub(crate) fn locate_detached(
+    py: Python<'_>,
+    files: &Files,
+    path: &Path,
+    follow: bool,
+) -> PyResult<Located> {
+    py.detach(|| locate(files, path, follow)).map_err(|error| errors::to_python(py, error))
 }
 
 /// Checks, with the GIL let go but for moments in which progress is told and signals are looked for.

@@ -6,14 +6,15 @@
 //! ```
 
 use crate::checksum::{EntryId, Verified};
-use crate::index::Index;
+use crate::files::Files;
+use crate::index::{Ahead, Index};
 use crate::lazy::Lazy;
 use crate::shard::Shard;
 use crate::source::File;
 use crate::{Error, Listing, Result};
 use once_cell::race::OnceBox;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tensorbundle_wire::bundle::{Entry, Header};
@@ -21,8 +22,10 @@ use tensorbundle_wire::table::{Block, Source, Table};
 use tensorbundle_wire::{Fault, limits, shown};
 
 /// How a bundle is opened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct Options {
+    /// Where its files are. Those of a store are never mapped.
+    pub files: Files,
     /// Map the shards, so that tensors are views of them. The caller promises that the files are not changed
     /// in place or cut short while the bundle or a view of it lives. `false` reads instead.
     pub mmap: bool,
@@ -32,7 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mmap: true, verify: false }
+        Self { files: Files::Local, mmap: true, verify: false }
     }
 }
 
@@ -80,23 +83,22 @@ pub struct DataFile {
 }
 
 /// The files that are named like shards of a bundle, in the order of their names. None if the directory cannot be read.
-pub fn data_files(prefix: &Path) -> Vec<DataFile> {
+pub fn data_files(files: &Files, prefix: &Path) -> Vec<DataFile> {
     let (dir, name) = dir_and_name(prefix);
     let start = [name.as_encoded_bytes(), b".data-"].concat();
     let number = |text: &str| (text.len() >= 5).then(|| text.parse().ok()).flatten();
-    let mut files: Vec<_> = fs::read_dir(dir)
+    let names = files.names(dir).map_err(|error| files.note(dir, error));
+    let mut found: Vec<_> = names
+        .unwrap_or_default()
         .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|file| {
-            let name = file.file_name();
+        .filter_map(|name| {
             let rest = name.as_encoded_bytes().strip_prefix(&*start)?;
             let (i, n) = std::str::from_utf8(rest).ok()?.split_once("-of-")?;
             Some(DataFile { i: number(i)?, n: number(n)?, path: dir.join(&name) })
         })
         .collect();
-    files.sort_by_key(|file| (file.n, file.i));
-    files
+    found.sort_by_key(|file| (file.n, file.i));
+    found
 }
 
 /// The directory of a prefix, and what the names of its files begin with: nothing, if it ends in a slash.
@@ -123,9 +125,9 @@ impl Bundle {
     /// Opens the bundle `prefix`: reads the footer, the index block and the block that holds the header.
     pub fn open(prefix: &Path, options: Options) -> Result<Self> {
         let path = index_path(prefix);
-        let file = File::open(&path)
+        let file = File::open(&options.files, &path)
             .map_err(|error| Error::io(&path, error, "the index of the checkpoint"))?;
-        Self::of_index(prefix, options, Index::File(file))
+        Self::of_index(prefix, options, Index::File(file.held()))
     }
 
     /// The bundle of an index, of the file or of one that was written anew.
@@ -160,8 +162,8 @@ impl Bundle {
     }
 
     /// How it was opened.
-    pub fn options(&self) -> Options {
-        self.options
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// What it says of itself.
@@ -244,6 +246,28 @@ impl Bundle {
     /// Block `i` of the index.
     pub(crate) fn block(&self, i: usize) -> Result<&Block> {
         let block = self.blocks.get_or_try(i, || self.table.load(i));
+        self.loaded(i, block)
+    }
+
+    /// The same from what was read ahead of the index.
+    pub(crate) fn block_of(&self, i: usize, ahead: &Ahead<'_>) -> Result<&Block> {
+        self.loaded(i, self.blocks.get_or_try(i, || self.table.load_from(ahead, i)))
+    }
+
+    /// Reads all of an index in a store that lies between the blocks that were read already and its end: in one go, where
+    /// a request for each block would take as long as many blocks do.
+    pub(crate) fn read_ahead(&self) -> Result<Ahead<'_>> {
+        let index = self.table.source();
+        let missing = |i: &usize| self.blocks.get(*i).is_none();
+        let all = 0..self.table.block_count();
+        let ends = all.clone().find(missing).zip(all.rev().find(missing));
+        let range = ends.and_then(|(first, last)| {
+            Some(self.table.handle(first)?.offset..self.table.handle(last)?.range().end)
+        });
+        Ahead::read(index, range).map_err(|error| error.in_file(index.path()))
+    }
+
+    fn loaded<'a>(&'a self, i: usize, block: Result<Option<&'a Block>>) -> Result<&'a Block> {
         let block = block.map_err(|error| error.in_file(self.table.source().path()))?;
         block.ok_or_else(|| self.entry_fault(Fault::corrupt("index block", "no such block"), i))
     }
@@ -259,14 +283,22 @@ impl Bundle {
         let n = self.header.num_shards;
         let open = || {
             let path = self.shard_path(i);
-            Shard::open(&path, self.options.mmap, || self.missing_shard(i))
+            Shard::open(&self.options, &path, || self.missing_shard(i))
         };
         let shard = self.shards.get_or_try(i as usize, open)?;
         shard.ok_or_else(|| Fault::corrupt("index entry", format!("no shard {i} of {n}")).into())
     }
 
+    /// Reads a range of a shard ahead of the tensors in it, if it is in a store. An empty one lets go of the last.
+    pub fn read_ahead_of(&self, shard: u32, range: &Range<u64>) -> Result<()> {
+        self.shard(shard)?.read_ahead(range)
+    }
+
     /// The shards that were to be mapped, but could not be: their tensors are read.
     pub fn unmapped_shards(&self) -> Vec<u32> {
+        if self.options.files.is_remote() {
+            return Vec::new(); // nobody expects it
+        }
         self.shards.iter().filter(|(_, shard)| !shard.is_mapped()).map(|(i, _)| i as u32).collect()
     }
 
@@ -280,8 +312,10 @@ impl Bundle {
         let mut context =
             format!("data shard {i} of {n}: all {n} stand beside the index; is the copy complete?");
         // A merge of bundles, one of them empty, counts more shards than it leaves (FORMAT 3.5).
-        let other =
-            (1..=n.min(64)).filter(|&m| m != n).find(|&m| data_path(&self.prefix, i, m).exists());
+        // A store would be asked for each of them.
+        let most = if self.options.files.is_remote() { 0 } else { n.min(64) };
+        let there = |m: &u32| self.options.files.exists(&data_path(&self.prefix, i, *m));
+        let other = (1..=most).filter(|&m| m != n).find(there);
         if let Some(other) = other {
             let name = data_path(Path::new(""), i, other);
             context.push_str(&format!(

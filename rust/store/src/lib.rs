@@ -8,6 +8,7 @@
 //! shard      one data file, mapped or read when first touched   checksum   what was checked already
 //! stretches  a tensor's elements, a part at a time              scan       work on all cores
 //! v1         a V1 checkpoint: its files, their tensors
+//! files remote                                                  where files are: here, or in a store
 //! file source map pages buffer lazy parallel                    files, memory, threads
 //! ```
 //!
@@ -19,6 +20,7 @@ mod bundle;
 mod checksum;
 mod error;
 mod file;
+mod files;
 mod finding;
 mod index;
 mod lazy;
@@ -29,6 +31,7 @@ mod parallel;
 mod part;
 mod partition;
 mod read;
+mod remote;
 mod runs;
 mod salvage;
 mod scan;
@@ -44,7 +47,8 @@ pub use bundle::{
     Bundle, DataFile, Found, Options, data_files, data_path, dir_and_name, index_path,
 };
 pub use error::{Error, Result};
-pub use file::read_file;
+pub use file::{read_ends, read_file};
+pub use files::{Files, Kind, Listed, Remote, Seen, Stat};
 pub use finding::{Finding, FindingKind, Findings};
 pub use listing::{Listing, Part, Places, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};

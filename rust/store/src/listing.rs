@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::bundle::Bundle;
+use crate::index::Ahead;
 use crate::scan::in_order;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -217,8 +218,9 @@ impl Listing {
         let blocks = bundle.block_count();
         let jobs = blocks.div_ceil(GROUP);
         let room = AtomicUsize::new(bundle.slice_room());
+        let ahead = bundle.read_ahead()?;
         let group = |job: usize| job * GROUP..blocks.min((job + 1) * GROUP);
-        let work = |job| Self::read_blocks(bundle, group(job), &room);
+        let work = |job| Self::read_blocks(bundle, &ahead, group(job), &room);
         let mut groups = in_order(jobs, bundle.index_len(), work).into_iter();
         let mut listing = groups.next().transpose()?.unwrap_or_default();
         for next in groups {
@@ -234,11 +236,16 @@ impl Listing {
     }
 
     /// Some blocks of the index; `room` is for how many slices.
-    fn read_blocks(bundle: &Bundle, blocks: Range<usize>, room: &AtomicUsize) -> Result<Self> {
+    fn read_blocks(
+        bundle: &Bundle,
+        ahead: &Ahead<'_>,
+        blocks: Range<usize>,
+        room: &AtomicUsize,
+    ) -> Result<Self> {
         let mut listing = Self::default();
         let mut entry = Entry::default();
         for i in blocks {
-            let block = bundle.block(i)?;
+            let block = bundle.block_of(i, ahead)?;
             let most_names = listing.names.values.len() + bundle.key_room(i);
             listing.reserve(block.len());
             let mut walk = block.iter();

@@ -33,6 +33,7 @@ impl Map {
 
 /// Maps the whole file, read-only.
 pub(crate) fn map(file: &File) -> io::Result<Map> {
+    let file = file.as_std().ok_or(io::ErrorKind::Unsupported)?;
     // SAFETY: a map is sound as a `&[u8]` only while nobody changes or shortens the file, and no system call
     // can promise that. It is the caller's promise: `Options::mmap` and the README say so to users, and
     // `mmap = false` is there for files that others write to. What limits the damage on our side:
@@ -49,6 +50,6 @@ pub(crate) fn map(file: &File) -> io::Result<Map> {
     // What is left: shortening the file while a view of it, or a mapped graph, is read ends the process with SIGBUS;
     // so does shortening it in the moment between bringing a chunk in and looking at it. Rewriting it in place shows in
     // the views.
-    let map = unsafe { Mmap::map(file.as_std()) }?;
+    let map = unsafe { Mmap::map(file) }?;
     Ok(Map(Arc::new(map)))
 }

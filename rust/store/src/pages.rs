@@ -106,7 +106,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         std::fs::write(&path, vec![1; CHUNK as usize + 9000]).unwrap();
-        let file = crate::source::File::open(&path).unwrap();
+        let file = crate::source::File::open(&crate::Files::Local, &path).unwrap();
         let pages = crate::map::map(&file).unwrap().pages();
         if !pages.bring_in(&(0..CHUNK)).unwrap() {
             return; // an old kernel

@@ -5,6 +5,7 @@
 //! in memory, and opened as any other index: so all that reads a bundle reads a salvaged one.
 
 use crate::bundle::{Bundle, DataFile, Options, data_files, index_path};
+use crate::files::Files;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::index::Index;
 use crate::read::ReadOptions;
@@ -58,7 +59,8 @@ impl Bundle {
     ) -> Result<Result<Salvaged, Stopped>> {
         let path = index_path(prefix);
         let open = |path: &Path| {
-            File::open(path).map_err(|error| Error::io(path, error, "the index of the checkpoint"))
+            let file = File::open(&options.files, path).map(File::held);
+            file.map_err(|error| Error::io(path, error, "the index of the checkpoint"))
         };
         let file = open(&path)?;
         let len = Source::len(&file);
@@ -85,7 +87,7 @@ impl Bundle {
             taken.find(FindingKind::Unowned, Fault::corrupt("index", what).at(gap.start), gap);
         }
         if !survey.broken
-            && let Some(bundle) = Self::whole(prefix, options)
+            && let Some(bundle) = Self::whole(prefix, &options)
         {
             let (findings, lost) = (taken.findings, HashSet::new());
             return Ok(Ok(Salvaged { bundle, findings, lost, incomplete: false }));
@@ -94,17 +96,18 @@ impl Bundle {
         for i in 0..table.block_count() {
             taken.take_block(&table, i);
         }
-        let guessed = taken.check_header(prefix);
+        let guessed = taken.check_header(&options.files, prefix);
         taken.drop_orphans();
         let Taken { mut entries, findings, mut lost, rewrite, incomplete, .. } = taken;
         lost.retain(|name| !entries.contains_key(name)); // the other of two may be sound
         if !rewrite {
-            let bundle = Self::of_index(prefix, options, Index::File(open(&path)?))?;
+            let index = Index::File(open(&path)?);
+            let bundle = Self::of_index(prefix, options, index)?;
             return Ok(Ok(Salvaged { bundle, findings, lost, incomplete }));
         }
         let make = |entries: &BTreeMap<Vec<u8>, Bytes>| {
             let index = rewritten(&path, &Vec::from_iter(entries));
-            Self::of_index(prefix, options, index)
+            Self::of_index(prefix, options.clone(), index)
         };
         let mut bundle = make(&entries)?;
         if let Some(num_shards) = guessed.filter(|_| bundle.strings_fit() == Some(false)) {
@@ -138,8 +141,8 @@ impl Bundle {
     }
 
     /// The bundle, if there is nothing wrong with its entries, one by one.
-    fn whole(prefix: &Path, options: Options) -> Option<Self> {
-        let bundle = Self::open(prefix, options).ok()?;
+    fn whole(prefix: &Path, options: &Options) -> Option<Self> {
+        let bundle = Self::open(prefix, options.clone()).ok()?;
         bundle.listing().ok()?;
         Some(bundle)
     }
@@ -162,7 +165,7 @@ impl Bundle {
             }
         }
         let index = rewritten(&index_path(self.prefix()), &entries);
-        Self::of_index(self.prefix(), self.options(), index)
+        Self::of_index(self.prefix(), self.options().clone(), index)
     }
 }
 
@@ -178,9 +181,9 @@ fn header_of(num_shards: u32, order: ByteOrder) -> Bytes {
 }
 
 /// How many shards the files beside an index speak of: of a set that is complete, if there is one.
-fn shards_there(prefix: &Path) -> u32 {
+fn shards_there(files: &Files, prefix: &Path) -> u32 {
     let sound = |file: &DataFile| (1..=limits::MAX_SHARDS).contains(&file.n) && file.i < file.n;
-    let files: Vec<_> = data_files(prefix).into_iter().filter(sound).collect();
+    let files: Vec<_> = data_files(files, prefix).into_iter().filter(sound).collect();
     let sets = files.chunk_by(|a, b| a.n == b.n);
     let best = sets.max_by_key(|set| {
         let n = set.first().map_or(1, |file| file.n);
@@ -271,7 +274,7 @@ impl Taken<'_> {
 
     /// Without a header, the files say how many shards there are; without files, nobody does. Gives that number if the
     /// byte order was not to be had.
-    fn check_header(&mut self, prefix: &Path) -> Option<u32> {
+    fn check_header(&mut self, files: &Files, prefix: &Path) -> Option<u32> {
         let value = self.entries.get(&b""[..]);
         let fault = match value.map(|value| Header::parse(value)) {
             Some(Ok(Header { num_shards: 0, .. })) if self.entries.len() > 1 => {
@@ -283,7 +286,7 @@ impl Taken<'_> {
         };
         let (num_shards, order) = value.map_or((None, None), |value| Header::glean(value));
         let says = if num_shards.is_some() { "it says" } else { "the files beside it suggest" };
-        let num_shards = num_shards.unwrap_or_else(|| shards_there(prefix));
+        let num_shards = num_shards.unwrap_or_else(|| shards_there(files, prefix));
         let guess = if order.is_some() { "" } else { "; that they are little-endian is a guess" };
         let what = format!("taken for one of {num_shards} shards, as {says}{guess}");
         let fault = fault.advise(what);

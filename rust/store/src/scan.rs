@@ -4,6 +4,7 @@
 //! must not: call back into Python, look for signals.
 
 use crate::buffer::Scratch;
+use crate::files::Files;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -40,7 +41,9 @@ impl Worker<'_> {
 }
 
 /// Does `jobs` pieces of work, `bytes` in all, of which each worker takes the next; gives what `work` made of each, in their order.
+/// Work that reads `files` of a store waits, so that more threads than cores are worth having.
 pub fn on_all_cores<T: Send>(
+    files: &Files,
     jobs: usize,
     bytes: u64,
     watch: &mut Watch<'_>,
@@ -59,11 +62,12 @@ pub fn on_all_cores<T: Send>(
         }
         made
     };
-    let mut made = if bytes < SMALL || jobs < 2 {
+    let mut made = if bytes < SMALL && !files.is_remote() || jobs < 2 {
         run()
     } else {
         // Not for small work: it asks the system, which opens files to answer.
-        let cores = thread::available_parallelism().map_or(1, NonZero::get).min(jobs);
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        let cores = files.requests().unwrap_or_else(cores).min(jobs);
         thread::scope(|scope| {
             let (finished, all_finished) = channel::<()>();
             let start = |_| {
@@ -100,7 +104,8 @@ pub fn on_all_cores<T: Send>(
 
 /// The same while nobody watches, so that nobody stops it.
 pub fn in_order<T: Send>(jobs: usize, bytes: u64, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    on_all_cores(jobs, bytes, &mut |_, _| true, |job, _| work(job)).unwrap_or_default()
+    let files = &Files::Local;
+    on_all_cores(files, jobs, bytes, &mut |_, _| true, |job, _| work(job)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -116,7 +121,7 @@ mod tests {
                     told = done;
                     true
                 };
-                let made = on_all_cores(jobs, bytes, &mut watch, |i, worker| {
+                let made = on_all_cores(&Files::Local, jobs, bytes, &mut watch, |i, worker| {
                     worker.advance(3);
                     i * 2
                 });
@@ -128,7 +133,7 @@ mod tests {
 
     #[test]
     fn it_stops() {
-        let made = on_all_cores(1 << 40, 1 << 40, &mut |_, _| false, |_, worker| {
+        let made = on_all_cores(&Files::Local, 1 << 40, 1 << 40, &mut |_, _| false, |_, worker| {
             thread::sleep(Duration::from_millis(1));
             worker.advance(1);
         });

@@ -1,7 +1,9 @@
 //! One data file: tensors' bytes one after another, with nothing between them that can be relied on.
 
 use crate::buffer::{Buffer, Scratch};
-use crate::pages::{Pages, chunks};
+use crate::bundle::Options;
+use crate::files::Files;
+use crate::pages::{CHUNK, Pages, chunks};
 use crate::source::{File, FileId};
 use crate::{Error, Result, map};
 use bytes::Bytes;
@@ -34,15 +36,22 @@ enum Data {
 /// How much is read at once to be looked at and dropped: it should stay in the cache of the core.
 const SCRATCH: usize = 128 << 10;
 
+/// The same of a store, which answers each request late.
+const REQUEST: usize = CHUNK as usize;
+
 impl Shard {
     /// Opens a shard. Where the system cannot map the file, it is read instead. `missing` says what to do if
     /// the file is not there.
-    pub(crate) fn open(path: &Path, mmap: bool, missing: impl FnOnce() -> String) -> Result<Self> {
-        let file = File::open(path).map_err(|error| match error.kind() {
+    pub(crate) fn open(
+        options: &Options,
+        path: &Path,
+        missing: impl FnOnce() -> String,
+    ) -> Result<Self> {
+        let file = File::open(&options.files, path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::io(path, error, missing()),
             _ => Error::io(path, error, "a data shard"),
         })?;
-        let map = if mmap { map::map(&file).ok() } else { None };
+        let map = if options.mmap { map::map(&file).ok() } else { None };
         let data = match map {
             Some(map) => Data::Mapped {
                 map: map.bytes(),
@@ -158,7 +167,7 @@ impl Shard {
             Data::Mapped { map, id, again, .. } => (id, map.len() as u64, again),
         };
         again.get_or_try_init(|| {
-            let file = File::open(&self.path)
+            let file = File::open(&Files::Local, &self.path)
                 .map_err(|error| Error::io(&self.path, error, "a data shard, opened again"))?;
             if file.id() == *id {
                 return Ok(Box::new(file.with_len(len)));
@@ -177,6 +186,8 @@ impl Shard {
         mut look: impl FnMut(&[u8]),
     ) -> Result<()> {
         self.check(range)?;
+        let remote = matches!(&self.data, Data::Read(file) if file.as_object().is_some());
+        let most = if remote { REQUEST } else { SCRATCH };
         for chunk in chunks(range) {
             if let Some(bytes) = self.touch(&chunk) {
                 look(bytes);
@@ -184,12 +195,23 @@ impl Shard {
             }
             let mut at = chunk.start;
             while at < chunk.end {
-                let len = (chunk.end - at).min(SCRATCH as u64);
+                let len = (chunk.end - at).min(most as u64);
                 let part = scratch.bytes(len as usize);
                 self.file()?.read_into(at, part)?;
                 look(part);
                 at += len;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads a range ahead of what will be read of it next, if the file is in a store: one request for many tensors. It stays
+    /// in memory until the next is read.
+    pub(crate) fn read_ahead(&self, range: &Range<u64>) -> Result<()> {
+        if let Data::Read(file) = &self.data
+            && let Some(object) = file.as_object()
+        {
+            object.keep(range.start, self.copy(range)?);
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! A file that is read at places.
 
 use crate::buffer::Buffer;
+use crate::files::{Files, Kind};
+use crate::remote::Object;
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::fs;
@@ -9,27 +11,48 @@ use std::path::{Path, PathBuf};
 use tensorbundle_wire::{Fault, table};
 
 /// An open file, and the length it had when it was opened.
-#[derive(Debug)]
 pub(crate) struct File {
-    file: fs::File,
+    place: Place,
     path: PathBuf,
     len: u64,
 }
 
+enum Place {
+    Here(fs::File),
+    Store(Object),
+}
+
 impl File {
     /// Opens a regular file. Anything else (a pipe, a device) could block for ever.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let kind = fs::metadata(path)?;
-        if kind.is_dir() {
+    pub(crate) fn open(files: &Files, path: &Path) -> io::Result<Self> {
+        let stat = files.stat(path)?;
+        if stat.kind == Kind::Dir {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
-        if !kind.is_file() {
+        if stat.kind != Kind::File {
             let what = "not a regular file, but a pipe, a socket or a device";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        let file = fs::File::open(path)?;
-        let len = file.metadata()?.len();
-        Ok(Self { file, path: path.to_owned(), len })
+        let (place, len) = match files {
+            Files::Local => {
+                let file = fs::File::open(path)?;
+                let len = file.metadata()?.len();
+                (Place::Here(file), len)
+            }
+            Files::Remote(seen) => {
+                (Place::Store(Object::new(seen.store().clone(), &stat)), stat.size)
+            }
+        };
+        Ok(Self { place, path: path.to_owned(), len })
+    }
+
+    /// The same, of which the parts that are read again and again stay in memory, if it is in a store.
+    pub(crate) fn held(self) -> Self {
+        let place = match self.place {
+            Place::Store(object) => Place::Store(object.held()),
+            here => here,
+        };
+        Self { place, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -47,18 +70,37 @@ impl File {
 
     /// Which file it is, whatever it is called; `None` where the system does not say.
     pub(crate) fn id(&self) -> Option<FileId> {
-        id_of(&self.file)
+        id_of(self.as_std()?)
     }
 
-    pub(crate) fn as_std(&self) -> &fs::File {
-        &self.file
+    /// The file of the system, unless it is in a store.
+    pub(crate) fn as_std(&self) -> Option<&fs::File> {
+        match &self.place {
+            Place::Here(file) => Some(file),
+            Place::Store(_) => None,
+        }
+    }
+
+    /// The file of a store.
+    pub(crate) fn as_object(&self) -> Option<&Object> {
+        match &self.place {
+            Place::Here(_) => None,
+            Place::Store(object) => Some(object),
+        }
     }
 
     /// Fills `out` from `offset` on. The caller has held the range against the length at opening.
     pub(crate) fn read_into(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        let file = match &self.place {
+            Place::Here(file) => file,
+            Place::Store(object) => {
+                let read = object.read_into(&self.path, self.len, offset, out);
+                return read.map_err(|error| self.not_read(error, offset));
+            }
+        };
         let mut done = 0;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match read_at(&self.file, rest, offset + done as u64) {
+            match read_at(file, rest, offset + done as u64) {
                 Ok(0) => {
                     let fault = Fault::corrupt(
                         "file",
@@ -78,6 +120,14 @@ impl File {
             }
         }
         Ok(())
+    }
+
+    fn not_read(&self, error: io::Error, offset: u64) -> Error {
+        if error.kind() != io::ErrorKind::StaleNetworkFileHandle {
+            return Error::io(&self.path, error, "reading");
+        }
+        let fault = Fault::corrupt("file", format!("it was replaced while it was read: {error}"));
+        Error::fault(&self.path, fault.at(offset).advise("open the checkpoint again"))
     }
 }
 

@@ -110,7 +110,7 @@ impl Tensors {
     }
 
     /// How it was opened.
-    pub fn options(&self) -> Options {
+    pub fn options(&self) -> &Options {
         match self {
             Self::V2(bundle) => bundle.options(),
             Self::V1(v1) => v1.options(),

@@ -94,7 +94,7 @@ fn raw(bundle: &Bundle, name: &[u8], options: &ReadOptions) -> Result<Vec<u8>, E
 }
 
 const MODES: [Options; 2] =
-    [Options { mmap: true, verify: true }, Options { mmap: false, verify: true }];
+    [true, false].map(|mmap| Options { mmap, verify: true, ..Options::default() });
 
 #[test]
 fn views_lie_in_one_map_and_outlive_the_bundle() {
@@ -127,7 +127,7 @@ fn a_file_that_shrinks_is_an_error_when_it_is_read() {
     let mut writer = Writer::new(1);
     writer.add(b"a".to_vec(), 6, &[1000], 0, &[7; 1000]);
     let prefix = writer.write(dir.path());
-    let bundle = Bundle::open(&prefix, Options { mmap: false, verify: false }).unwrap();
+    let bundle = Bundle::open(&prefix, Options { mmap: false, ..Options::default() }).unwrap();
     let all = ReadOptions::default();
     assert_eq!(raw(&bundle, b"a", &all).unwrap(), [7; 1000]);
     let shard = fs::OpenOptions::new().write(true).open(data_path(&prefix, 0, 1)).unwrap();

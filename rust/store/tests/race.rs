@@ -115,7 +115,8 @@ fn threads_come_to_fresh_bundles_at_once() {
     let dir = TempDir::new().unwrap();
     let prefix = write(dir.path());
     for round in 0..rounds {
-        let options = Options { mmap: round % 2 == 0, verify: round % 3 == 0 };
+        let options =
+            Options { mmap: round % 2 == 0, verify: round % 3 == 0, ..Options::default() };
         let bundle = Bundle::open(&prefix, options).unwrap();
         let start = Barrier::new(THREADS);
         let listings: Vec<_> = thread::scope(|scope| {

@@ -11,7 +11,7 @@
 
 use super::columns::{Facts, Tables, Wrong, path_text};
 use super::values::Values;
-use super::walk::{Place, What};
+use super::walk::{Place, Stamp, What};
 use crate::arrow::{Roles, Table, signed, text};
 use crate::locate::Located;
 use crate::meta_file::{meta_beside, open_meta_graph};
@@ -23,7 +23,7 @@ use arrow_schema::ArrowError;
 use std::collections::HashMap;
 use std::path::Path;
 use tensorbundle_store::{
-    Error, Finding, FindingKind, Format, Listing, Options, Result, Stopped, Tensors, Watch,
+    Error, Files, Finding, FindingKind, Format, Listing, Options, Result, Stopped, Tensors, Watch,
     dir_and_name, on_all_cores,
 };
 use tensorbundle_wire::bundle::{ByteOrder, elements};
@@ -32,8 +32,10 @@ use tensorbundle_wire::message::Message;
 use tensorbundle_wire::schema::schema;
 
 /// How checkpoints are scanned.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct ScanOptions {
+    /// Where they are.
+    pub files: Files,
     /// Check all data, too.
     pub verify: bool,
     /// Say what the values are like, too.
@@ -45,6 +47,9 @@ pub struct ScanOptions {
 /// So many checkpoints are one piece of work.
 const GROUP: usize = 128;
 
+/// The same of a store, whose answers take longer than the work.
+const REMOTE_GROUP: usize = 4;
+
 /// Graph files are read up to this size; larger ones are mapped.
 const READ_GRAPH: u64 = 32 << 20;
 
@@ -52,17 +57,18 @@ const READ_GRAPH: u64 = 32 << 20;
 /// error is that it stopped the work.
 pub fn scan(
     places: &[Place],
-    options: ScanOptions,
+    options: &ScanOptions,
     watch: &mut Watch<'_>,
 ) -> Result<Result<[Table; 4], ArrowError>, Stopped> {
-    let jobs = places.len().div_ceil(GROUP);
+    let group = if options.files.is_remote() { REMOTE_GROUP } else { GROUP };
+    let jobs = places.len().div_ceil(group);
     // Work is counted in bytes there; a checkpoint is worth a thread.
     const EACH: u64 = 1 << 24;
     let mut watch = |done: u64, total: u64| watch(done / EACH, total / EACH);
     let total = places.len() as u64 * EACH;
-    let made = on_all_cores(jobs, total, &mut watch, |job, worker| {
+    let made = on_all_cores(&options.files, jobs, total, &mut watch, |job, worker| {
         let mut tables = Tables::default();
-        for place in places.iter().skip(job * GROUP).take(GROUP) {
+        for place in places.iter().skip(job * group).take(group) {
             let mut go_on = |_: u64, _: u64| worker.advance(0);
             tables.append(place, options, &mut go_on)?;
             if !worker.advance(EACH) {
@@ -97,9 +103,10 @@ impl Tables {
     fn append(
         &mut self,
         place: &Place,
-        options: ScanOptions,
+        options: &ScanOptions,
         watch: &mut Watch<'_>,
     ) -> Result<(), ArrowError> {
+        let files = &options.files.knowing(place.stamps.iter().map(Stamp::stat));
         let mut facts = Facts::of(place, options);
         let located = match &place.what {
             What::Checkpoint(located) => located,
@@ -122,7 +129,7 @@ impl Tables {
         };
         let quick = match options.verify {
             true => None,
-            false => Some(sound(located, place)),
+            false => Some(sound(files, located, place)),
         };
         match quick {
             Some(Ok(Some(tensors))) => {
@@ -132,8 +139,8 @@ impl Tables {
             Some(Ok(None)) | None => facts.status = "damaged",
             Some(Err(_)) => facts.status = "broken",
         }
-        let how = Options { mmap: options.mmap, verify: false };
-        let verified = match verify(located, how, options.verify, watch) {
+        let how = Options { files: files.anew(), mmap: options.mmap, verify: false };
+        let verified = match verify(located, how.clone(), options.verify, watch) {
             Ok(Ok(verified)) => verified,
             Ok(Err(Stopped)) => return Ok(()), // so is the whole scan
             Err(error) => {
@@ -158,7 +165,7 @@ impl Tables {
         &mut self,
         mut facts: Facts,
         tensors: &Tensors,
-        options: ScanOptions,
+        options: &ScanOptions,
         watch: &mut Watch<'_>,
     ) -> Result<(), ArrowError> {
         let mut values = Values::default();
@@ -176,7 +183,13 @@ impl Tables {
             facts.reason = Some(error.to_string());
             self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
         }
-        let beside = meta_beside(tensors.prefix());
+        let files = &tensors.options().files;
+        let beside = meta_beside(files, tensors.prefix());
+        if let Some(error) = files.trouble().err().filter(|_| facts.status == "ok") {
+            facts.status = "damaged";
+            facts.reason = Some(error.to_string());
+            self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
+        }
         self.tensors_of(&mut facts, tensors, beside.as_deref())?;
         if let Ok(listing) = tensors.listing() {
             for (name, sums) in values.named(listing) {
@@ -184,7 +197,7 @@ impl Tables {
             }
         }
         if let Some(path) = beside {
-            self.graph_of(&mut facts, &path);
+            self.graph_of(files, &mut facts, &path);
         }
         self.checkpoints.push(facts);
         Ok(())
@@ -246,10 +259,10 @@ impl Tables {
     }
 
     /// What the graph beside it says of itself.
-    fn graph_of(&mut self, facts: &mut Facts, path: &Path) {
+    fn graph_of(&mut self, files: &Files, facts: &mut Facts, path: &Path) {
         facts.graph = Some(path_text(path));
-        let large = std::fs::metadata(path).is_ok_and(|meta| meta.len() > READ_GRAPH);
-        match open_meta_graph(path, large, None) {
+        let large = files.look(path).is_some_and(|stat| stat.size > READ_GRAPH);
+        match open_meta_graph(files, path, large, None) {
             Ok(meta) => {
                 facts.nodes = Some(meta.graph().body().len() as i64);
                 facts.tensorflow = version(meta.message());
@@ -268,8 +281,8 @@ impl Tables {
 }
 
 /// An open checkpoint whose index is whole, and whose shards are as long as it says; `None` if they are not.
-fn sound(located: &Located, place: &Place) -> Result<Option<Tensors>> {
-    let tensors = located.open(Options { mmap: false, verify: false })?;
+fn sound(files: &Files, located: &Located, place: &Place) -> Result<Option<Tensors>> {
+    let tensors = located.open(Options { files: files.clone(), mmap: false, verify: false })?;
     let listing = tensors.listing()?;
     if tensors.format() == Format::V1 {
         return Ok(Some(tensors));
@@ -301,7 +314,7 @@ fn sound(located: &Located, place: &Place) -> Result<Option<Tensors>> {
 }
 
 impl Facts {
-    fn of(place: &Place, options: ScanOptions) -> Self {
+    fn of(place: &Place, options: &ScanOptions) -> Self {
         let (dir, name) = dir_and_name(&place.path);
         let name = text(name.as_encoded_bytes()).into_owned();
         let step = name.rsplit_once('-').and_then(|(_, digits)| digits.parse().ok());

@@ -16,11 +16,12 @@ use crate::v1_files::v1_in;
 use crate::verify::temporary;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
-use tensorbundle_store::{Error, Stopped, Watch, dir_and_name, in_order, index_path, on_all_cores};
+use std::sync::Arc;
+use tensorbundle_store::{
+    Error, Files, Kind, Stat, Stopped, Watch, dir_and_name, index_path, on_all_cores,
+};
 use tensorbundle_wire::fingerprint::fingerprint64;
 
 /// Something that is, or should be, a checkpoint.
@@ -54,8 +55,10 @@ pub struct Stamp {
     pub path: PathBuf,
     /// How many bytes it has.
     pub size: u64,
-    /// When it was last changed: nanoseconds since 1970.
+    /// When it was last changed: nanoseconds since 1970; 0 if nobody knows.
     pub mtime_ns: i64,
+    /// What a store calls this version of it.
+    pub version: Option<Arc<str>>,
 }
 
 /// Something on the way that could not be walked.
@@ -93,22 +96,26 @@ impl Place {
         let mut text = Vec::new();
         for stamp in &self.stamps {
             text.extend_from_slice(stamp.path.file_name().unwrap_or_default().as_encoded_bytes());
-            text.extend_from_slice(format!("\0{}\0{}\n", stamp.size, stamp.mtime_ns).as_bytes());
+            text.extend_from_slice(format!("\0{}\0{}", stamp.size, stamp.mtime_ns).as_bytes());
+            if let Some(version) = &stamp.version {
+                text.extend_from_slice(format!("\0{version}").as_bytes());
+            }
+            text.push(b'\n');
         }
         fingerprint64(&text)
     }
 }
 
 impl Stamp {
-    fn new(path: PathBuf, meta: &Metadata) -> Self {
-        let time = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let mtime_ns = time.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
-        Self { path, size: meta.len(), mtime_ns }
+    fn of(files: &Files, path: PathBuf) -> Option<Self> {
+        let Stat { size, mtime_ns, version, .. } = files.look(&path)?;
+        Some(Self { path, size, mtime_ns, version })
     }
 
-    fn of(path: PathBuf) -> Option<Self> {
-        let meta = fs::metadata(&path).ok()?;
-        Some(Self::new(path, &meta))
+    /// What it says, for whoever would ask the store again.
+    pub(super) fn stat(&self) -> (PathBuf, Stat) {
+        let (size, mtime_ns, version) = (self.size, self.mtime_ns, self.version.clone());
+        (self.path.clone(), Stat { kind: Kind::File, size, mtime_ns, version })
     }
 }
 
@@ -122,6 +129,7 @@ struct Contents {
 
 /// Walks directories. The error is that `watch` stopped it.
 pub fn walk(
+    files: &Files,
     roots: &[PathBuf],
     follow_links: bool,
     watch: &mut Watch<'_>,
@@ -132,13 +140,13 @@ pub fn walk(
     level.sort();
     level.dedup();
     level.retain(|root| {
-        follow_links.then(|| identity(root)).flatten().is_none_or(|id| seen.insert(id))
+        follow_links.then(|| identity(files, root)).flatten().is_none_or(|id| seen.insert(id))
     });
     while !level.is_empty() {
         walked.directories += level.len();
         // How many there will be nobody knows: the watcher is asked, but not told.
-        let read = on_all_cores(level.len(), u64::MAX, &mut |_, _| watch(0, 0), |i, _| {
-            level.get(i).map(|dir| contents(dir))
+        let read = on_all_cores(files, level.len(), u64::MAX, &mut |_, _| watch(0, 0), |i, _| {
+            level.get(i).map(|dir| contents(files, dir))
         })?;
         let (mut next, mut links) = (Vec::new(), Vec::new());
         for (dir, contents) in level.iter().zip(read) {
@@ -156,9 +164,9 @@ pub fn walk(
             }
         }
         if follow_links {
-            seen.extend(next.iter().filter_map(|dir| identity(dir)));
+            seen.extend(next.iter().filter_map(|dir| identity(files, dir)));
             for link in links {
-                if identity(&link).is_none_or(|id| seen.insert(id)) {
+                if identity(files, &link).is_none_or(|id| seen.insert(id)) {
                     next.push(link);
                 } else {
                     let text = format!(
@@ -181,31 +189,38 @@ pub fn walk(
 
 /// What tells a directory from all others, however it is called.
 #[cfg(unix)]
-fn identity(dir: &Path) -> Option<(u64, u64)> {
+fn identity(files: &Files, dir: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    let meta = fs::metadata(dir).ok()?;
+    if files.is_remote() {
+        return None; // no links
+    }
+    let meta = std::fs::metadata(dir).ok()?;
     Some((meta.dev(), meta.ino()))
 }
 
 #[cfg(not(unix))]
-fn identity(dir: &Path) -> Option<PathBuf> {
-    fs::canonicalize(dir).ok()
+fn identity(files: &Files, dir: &Path) -> Option<PathBuf> {
+    files.real(dir)
 }
 
 /// The places of these paths, as a walk finds them. Each directory is read once.
-pub fn places_of(paths: &[PathBuf]) -> Vec<Place> {
+pub fn places_of(files: &Files, paths: &[PathBuf]) -> Vec<Place> {
     let mut dirs: Vec<_> = paths.iter().map(|path| dir_and_name(path).0).collect();
     dirs.sort_unstable();
     dirs.dedup();
     // Work is counted in bytes there; a directory is worth a thread.
-    let read = in_order(dirs.len(), (dirs.len() as u64) << 20, |i| {
-        let mut places = HashMap::new();
-        for place in dirs.get(i).and_then(|dir| contents(dir).ok()).unwrap_or_default().places {
-            // Of two of one path, an index and a V1 file, the first counts, as for a walk.
-            places.entry(place.path.clone()).or_insert(place);
-        }
-        places
-    });
+    let read =
+        on_all_cores(files, dirs.len(), (dirs.len() as u64) << 20, &mut |_, _| true, |i, _| {
+            let mut places = HashMap::new();
+            for place in
+                dirs.get(i).and_then(|dir| contents(files, dir).ok()).unwrap_or_default().places
+            {
+                // Of two of one path, an index and a V1 file, the first counts, as for a walk.
+                places.entry(place.path.clone()).or_insert(place);
+            }
+            places
+        });
+    let read = read.unwrap_or_default(); // nobody stops it
     let known: HashMap<&Path, HashMap<PathBuf, Place>> = dirs.into_iter().zip(read).collect();
     let of = |path: &PathBuf| {
         let (dir, name) = dir_and_name(path);
@@ -223,34 +238,30 @@ struct Set {
     names: Vec<OsString>,
 }
 
-fn contents(dir: &Path) -> io::Result<Contents> {
+fn contents(files: &Files, dir: &Path) -> io::Result<Contents> {
     let mut found = Contents::default();
     let mut sets: BTreeMap<PathBuf, Set> = BTreeMap::new();
     let mut others = Vec::new();
     let there = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(there)? {
-        let entry = entry?;
-        entries.push((entry.file_name(), entry.file_type()?));
-    }
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    for (name, kind) in entries {
+    let mut entries = files.read_dir(there)?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    for entry in entries {
+        let (name, kind) = (entry.name, entry.kind);
         let path = dir.join(&name);
-        let linked = kind.is_symlink().then(|| fs::metadata(&path).ok()).flatten();
+        let linked = (kind == Kind::Link).then(|| files.look(&path)).flatten();
+        let linked = linked.map(|stat| stat.kind);
         if let Some(reason) = temporary(&name) {
-            let stamps = Stamp::of(path.clone()).into_iter().collect();
+            let stamps = Stamp::of(files, path.clone()).into_iter().collect();
             found.places.push(Place { path, what: What::Temporary(reason), stamps });
-        } else if kind.is_dir() {
+        } else if kind == Kind::Dir {
             found.directories.push(path);
-        } else if linked.as_ref().is_some_and(Metadata::is_dir) {
+        } else if linked == Some(Kind::Dir) {
             found.links.push(path);
         } else if let Some(prefix) = prefix_of(&path) {
             let set = sets.entry(prefix).or_default();
             set.index |= is_index(&name);
             set.names.push(name);
-        } else if (kind.is_file() || linked.is_some_and(|meta| meta.is_file()))
-            && name != STATE_FILE
-        {
+        } else if (kind == Kind::File || linked == Some(Kind::File)) && name != STATE_FILE {
             others.push(name);
         }
     }
@@ -262,15 +273,15 @@ fn contents(dir: &Path) -> io::Result<Contents> {
             false => continue, // a graph by itself
         };
         let mut stamps: Vec<_> =
-            set.names.iter().filter_map(|name| Stamp::of(dir.join(name))).collect();
-        let beside = meta_beside(&prefix).filter(|_| dir.ends_with("variables"));
-        stamps.extend(beside.and_then(Stamp::of));
+            set.names.iter().filter_map(|name| Stamp::of(files, dir.join(name))).collect();
+        let beside = dir.ends_with("variables").then(|| meta_beside(files, &prefix)).flatten();
+        stamps.extend(beside.and_then(|path| Stamp::of(files, path)));
         found.places.push(Place { path: prefix, what, stamps });
     }
-    for files in v1_in(dir, &others) {
-        let stamps = files.present(&others).filter_map(Stamp::of).collect();
-        let path = files.prefix.clone();
-        found.places.push(Place { path, what: What::Checkpoint(Located::V1(files)), stamps });
+    for own in v1_in(files, dir, &others) {
+        let stamps = own.present(&others).filter_map(|path| Stamp::of(files, path)).collect();
+        let path = own.prefix.clone();
+        found.places.push(Place { path, what: What::Checkpoint(Located::V1(own)), stamps });
     }
     Ok(found)
 }
@@ -286,12 +297,12 @@ fn ends(name: &OsStr, end: &str) -> bool {
 /// A root that is no directory: the checkpoint that it means.
 impl Place {
     /// The place of what a path was found to be.
-    pub fn located(located: Located) -> Self {
+    pub fn located(files: &Files, located: Located) -> Self {
         let prefix = located.prefix().to_owned();
-        match places_of(std::slice::from_ref(&prefix)).pop() {
+        match places_of(files, std::slice::from_ref(&prefix)).pop() {
             Some(place) if matches!(place.what, What::Checkpoint(_)) => place,
             _ => {
-                let stamps = Stamp::of(index_path(&prefix)).into_iter().collect();
+                let stamps = Stamp::of(files, index_path(&prefix)).into_iter().collect();
                 Self { path: prefix, what: What::Checkpoint(located), stamps }
             }
         }

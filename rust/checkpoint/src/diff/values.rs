@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tensorbundle_store::{
-    Error, Format, Listing, ReadOptions, Result, Scratch, Stopped, Stretches, Tensors, Value,
-    Watch, Worker, cut, on_all_cores,
+    Error, Files, Format, Listing, ReadOptions, Result, Scratch, Stopped, Stretches, Tensors,
+    Value, Watch, Worker, cut, on_all_cores,
 };
 use tensorbundle_wire::bundle::{ByteOrder, elements};
 use tensorbundle_wire::dtype::{DataType, Layout};
@@ -88,7 +88,9 @@ pub(super) fn compare(
     }
     let tolerance = diff.options.tolerance;
     let compared: u64 = twos.iter().map(|two| two.bytes).sum();
-    let made = work(&jobs, compared, watch, |job, worker| match job {
+    let remote = tensors.iter().map(|side| &side.options().files).find(|files| files.is_remote());
+    let files = remote.unwrap_or(&Files::Local);
+    let made = work(files, &jobs, compared, watch, |job, worker| match job {
         Job::Verify(i) => verify_two(twos.get(*i), tensors),
         Job::Whole(i) => twos.get(*i).map_or(Ok(Made::Nothing), |two| {
             whole(two, tensors, [&left, &right], tolerance, worker)
@@ -130,7 +132,7 @@ pub(super) fn compare(
     let again: u64 = rest.iter().map(|(_, job)| job_bytes(job, &twos)).sum();
     let (places, rest): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     let mut later = |done: u64, _: u64| watch(compared + done, compared + again);
-    let products = work(&rest, again, &mut later, |job, worker| {
+    let products = work(files, &rest, again, &mut later, |job, worker| {
         let Job::Stretch(i, stretch) = job else { return Ok(Made::Nothing) };
         let found = twos.get(*i).and_then(|two| Some((two, two.open.as_ref()?)));
         found.map_or(Ok(Made::Nothing), |(two, open)| {
@@ -251,13 +253,14 @@ fn job_bytes(job: &Job, twos: &[Two<'_>]) -> u64 {
 
 /// Does all jobs, and gives what came of each, in their order; the first that failed, if one did.
 fn work(
+    files: &Files,
     jobs: &[Job],
     bytes: u64,
     watch: &mut Watch<'_>,
     one: impl Fn(&Job, &mut Worker<'_>) -> Result<Made> + Sync,
 ) -> Result<Result<Vec<Made>, Stopped>> {
     let failed = AtomicBool::new(false);
-    let made = on_all_cores(jobs.len(), bytes, watch, |i, worker| {
+    let made = on_all_cores(files, jobs.len(), bytes, watch, |i, worker| {
         let Some(job) = jobs.get(i).filter(|_| !failed.load(Ordering::Relaxed)) else {
             return Made::Nothing;
         };

@@ -253,13 +253,14 @@ impl Look<'_> {
         watch: &mut Watch<'_>,
         make: impl Fn(&Numbers, &[u8]) -> T + Sync,
     ) -> Result<Result<Made<T>, Stopped>> {
-        let done = on_all_cores(jobs.len(), bytes, watch, |job, worker| {
-            let mut made = Vec::new();
-            for piece in jobs.get(job).into_iter().flatten() {
-                self.piece(piece, worker, &make, &mut made)?;
-            }
-            Ok(made)
-        });
+        let done =
+            on_all_cores(&self.tensors.options().files, jobs.len(), bytes, watch, |job, worker| {
+                let mut made = Vec::new();
+                for piece in jobs.get(job).into_iter().flatten() {
+                    self.piece(piece, worker, &make, &mut made)?;
+                }
+                Ok(made)
+            });
         let done: Vec<Result<Made<T>>> = match done {
             Ok(done) => done,
             Err(stopped) => return Ok(Err(stopped)),

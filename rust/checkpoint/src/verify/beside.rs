@@ -11,13 +11,18 @@ use crate::v1_files::names_in;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
-use tensorbundle_store::{Bundle, Checked, Error, Finding, FindingKind, data_files, dir_and_name};
+use tensorbundle_store::{
+    Bundle, Checked, Error, Files, Finding, FindingKind, data_files, dir_and_name,
+};
 use tensorbundle_wire::Fault;
 
 /// Holds the data files that are there against the header.
 pub(super) fn check_shards(bundle: &Bundle, checked: &mut Checked) {
     let n = bundle.header().num_shards;
-    let files = data_files(bundle.prefix());
+    let files = data_files(&bundle.options().files, bundle.prefix());
+    if files.is_empty() && bundle.options().files.is_remote() {
+        return; // a store that lists nothing
+    }
     let mut there = HashSet::new();
     for file in files {
         if file.n == n && file.i < n {
@@ -43,9 +48,9 @@ pub(super) fn check_shards(bundle: &Bundle, checked: &mut Checked) {
 }
 
 /// Looks for what writers left behind.
-pub(super) fn check_left_overs(prefix: &Path, checked: &mut Checked) {
+pub(super) fn check_left_overs(files: &Files, prefix: &Path, checked: &mut Checked) {
     let (dir, own) = dir_and_name(prefix);
-    for name in names_in(dir).unwrap_or_default() {
+    for name in names_in(files, dir).unwrap_or_default() {
         let rest = name.as_encoded_bytes().strip_prefix(own.as_encoded_bytes());
         let left = rest.and_then(|rest| std::str::from_utf8(rest).ok()).and_then(left_over);
         if let Some(what) = left {

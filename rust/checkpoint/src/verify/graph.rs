@@ -28,10 +28,11 @@ pub(super) fn check(tensors: &Tensors, incomplete: bool, checked: &mut Checked) 
         let problems = objects.problems(Some(listing));
         tell(&file, "object graph", problems, checked);
     }
-    let Some(path) = meta_beside(tensors.prefix()) else {
+    let files = &tensors.options().files;
+    let Some(path) = meta_beside(files, tensors.prefix()) else {
         return Ok(());
     };
-    let meta = match open_meta_graph(&path, false, None) {
+    let meta = match open_meta_graph(files, &path, false, None) {
         Ok(meta) => meta,
         Err(error) => {
             // Of several graphs, none is meant for serving: which one fits is not for us to say.

@@ -14,8 +14,8 @@ pub(crate) use beside::temporary;
 use crate::locate::Located;
 use std::path::{Path, PathBuf};
 use tensorbundle_store::{
-    Bundle, Checked, FindingKind, Findings, Options, Result, Sniffed, Stopped, Tensors, V1, Watch,
-    index_path, sniff_v1,
+    Bundle, Checked, Files, FindingKind, Findings, Options, Result, Sniffed, Stopped, Tensors, V1,
+    Watch, index_path, sniff_v1,
 };
 
 /// A checkpoint of all that is sound, and everything that is wrong with the rest.
@@ -34,10 +34,13 @@ pub fn verify(
     data: bool,
     watch: &mut Watch<'_>,
 ) -> Result<Result<Verified, Stopped>> {
-    match files_of(located)? {
-        Files::Bundle(prefix) => of_bundle(prefix, options, data, watch),
-        Files::V1(prefix, files) => of_v1(prefix, &files, options, watch),
-    }
+    let files = options.files.clone();
+    let verified = match files_of(&files, located)? {
+        Own::Bundle(prefix) => of_bundle(prefix, options, data, watch),
+        Own::V1(prefix, own) => of_v1(prefix, &own, options, watch),
+    };
+    // What a store refused to say of files that may be missing is no finding of theirs.
+    files.trouble().and(verified)
 }
 
 impl Verified {
@@ -53,23 +56,23 @@ impl Verified {
     }
 }
 
-enum Files<'a> {
+enum Own<'a> {
     Bundle(&'a Path),
     V1(&'a Path, Vec<PathBuf>),
 }
 
 /// A V1 file may be called .index too.
-fn files_of(located: &Located) -> Result<Files<'_>> {
+fn files_of<'a>(files: &Files, located: &'a Located) -> Result<Own<'a>> {
     Ok(match located {
-        Located::V1(files) => {
-            files.check_count()?;
-            Files::V1(&files.prefix, files.files().collect())
+        Located::V1(own) => {
+            own.check_count()?;
+            Own::V1(&own.prefix, own.files().collect())
         }
         Located::Bundle(prefix) => {
             let index = index_path(prefix);
-            match sniff_v1(&index) {
-                Sniffed::V1 => Files::V1(prefix, vec![index]),
-                Sniffed::Other | Sniffed::Unreadable => Files::Bundle(prefix),
+            match sniff_v1(files, &index) {
+                Sniffed::V1 => Own::V1(prefix, vec![index]),
+                Sniffed::Other | Sniffed::Unreadable => Own::Bundle(prefix),
             }
         }
     })
@@ -127,7 +130,7 @@ fn finish(
 ) -> Result<Result<Verified, Stopped>> {
     findings.append(std::mem::take(&mut checked.findings));
     checked.findings = findings;
-    beside::check_left_overs(tensors.prefix(), &mut checked);
+    beside::check_left_overs(&tensors.options().files, tensors.prefix(), &mut checked);
     graph::check(&tensors, incomplete, &mut checked)?;
     checked.findings.finish(tensors.prefix());
     checked.notes.finish(tensors.prefix());

@@ -4,6 +4,7 @@ use super::{Graph, Place, Shared, attrs};
 use crate::errors;
 use crate::message::Message;
 use crate::names;
+use crate::remote::files;
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -25,16 +26,22 @@ pub(crate) struct MetaGraphReader {
 impl MetaGraphReader {
     /// Opens the file at `path`, or the SavedModel of that directory.
     #[staticmethod]
+    #[pyo3(signature = (path, mmap, tags, store=None))]
     fn open(
         py: Python<'_>,
         path: PathBuf,
         mmap: bool,
         tags: Option<Vec<Bound<'_, PyString>>>,
+        store: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let tags = tags.map(bytes_of).transpose()?;
-        let meta = py.detach(|| open_meta_graph(&path, mmap, tags.as_deref()));
-        let meta = meta.map_err(|error| errors::to_python(py, error))?;
-        let path: Arc<Path> = file_of(&path).into();
+        let files = files(store);
+        let open = || {
+            let meta = open_meta_graph(&files, &path, mmap, tags.as_deref())?;
+            Ok((meta, file_of(&files, &path).into()))
+        };
+        let (meta, path): (_, Arc<Path>) =
+            py.detach(open).map_err(|error| errors::to_python(py, error))?;
         Ok(Self { shared: Arc::new(Shared { meta, path: Some(path) }) })
     }
 

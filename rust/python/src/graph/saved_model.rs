@@ -5,6 +5,7 @@ use super::reader::{MetaGraphReader, bytes_of};
 use crate::errors;
 use crate::message::Message;
 use crate::names::Name;
+use crate::remote::files;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
@@ -35,10 +36,19 @@ impl SavedModelReader {
 impl SavedModelReader {
     /// Opens the file at `path`, or that of the directory.
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf, mmap: bool) -> PyResult<Self> {
-        let file = py.detach(|| core::open_saved_model(&path, mmap));
-        let file = file.map_err(|error| errors::to_python(py, error))?;
-        Ok(Self { file, path: core::file_of(&path).into() })
+    #[pyo3(signature = (path, mmap, store=None))]
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        mmap: bool,
+        store: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let files = files(store);
+        let open = || {
+            let file = core::open_saved_model(&files, &path, mmap)?;
+            Ok(Self { file, path: core::file_of(&files, &path).into() })
+        };
+        py.detach(open).map_err(|error| errors::to_python(py, error))
     }
 
     /// The file.
@@ -85,9 +95,15 @@ impl SavedModelReader {
 
 /// The FingerprintDef in a file.
 #[pyfunction]
-pub(crate) fn read_fingerprint(py: Python<'_>, path: PathBuf) -> PyResult<Message> {
+#[pyo3(signature = (path, store=None))]
+pub(crate) fn read_fingerprint(
+    py: Python<'_>,
+    path: PathBuf,
+    store: Option<Bound<'_, PyAny>>,
+) -> PyResult<Message> {
+    let files = files(store);
     let raise = |error| errors::to_python(py, error);
-    let bytes = core::read_fingerprint(&path).map_err(raise)?;
+    let bytes = py.detach(|| core::read_fingerprint(&files, &path)).map_err(raise)?;
     let ty = schema().message("tensorflow.FingerprintDef");
     let ty =
         ty.ok_or_else(|| raise(Error::from(Fault::unsupported("schema", "no FingerprintDef"))))?;
@@ -96,6 +112,14 @@ pub(crate) fn read_fingerprint(py: Python<'_>, path: PathBuf) -> PyResult<Messag
 
 /// FarmHash's Fingerprint64 of a file.
 #[pyfunction]
-pub(crate) fn index_fingerprint(py: Python<'_>, path: PathBuf, mmap: bool) -> PyResult<u64> {
-    py.detach(|| core::index_fingerprint(&path, mmap)).map_err(|error| errors::to_python(py, error))
+#[pyo3(signature = (path, mmap, store=None))]
+pub(crate) fn index_fingerprint(
+    py: Python<'_>,
+    path: PathBuf,
+    mmap: bool,
+    store: Option<Bound<'_, PyAny>>,
+) -> PyResult<u64> {
+    let files = files(store);
+    let word = py.detach(|| core::index_fingerprint(&files, &path, mmap));
+    word.map_err(|error| errors::to_python(py, error))
 }

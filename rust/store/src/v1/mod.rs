@@ -44,7 +44,8 @@ pub(crate) const NO_OFFSET: i64 = -1;
 impl V1 {
     /// Opens the files of a V1 checkpoint, all of them: each says itself which tensors it holds.
     pub fn open(prefix: &Path, files: &[PathBuf], options: Options) -> Result<Self> {
-        let opened = files.iter().map(|file| V1Shard::open(file)).collect::<Result<Vec<_>>>()?;
+        let open = |file: &PathBuf| V1Shard::open(&options.files, file);
+        let opened = files.iter().map(open).collect::<Result<Vec<_>>>()?;
         let (shards, listed): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
         let tensors = tensors::merge(&shards, listed)?;
         Ok(Self { prefix: prefix.to_owned(), options, shards, tensors, listing: OnceBox::new() })
@@ -56,8 +57,8 @@ impl V1 {
     }
 
     /// How it was opened.
-    pub fn options(&self) -> Options {
-        self.options
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Its files.

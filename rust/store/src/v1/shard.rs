@@ -1,5 +1,6 @@
 //! One file of a V1 checkpoint: a table whose blocks hold the values too.
 
+use crate::files::Files;
 use crate::finding::{Finding, FindingKind};
 use crate::scan::{Stopped, Watch};
 use crate::source::File;
@@ -23,13 +24,18 @@ pub(super) struct V1Shard {
     last: Mutex<Option<(usize, Block)>>,
 }
 
+fn open(files: &Files, path: &Path) -> Result<File> {
+    let file = File::open(files, path);
+    file.map(File::held).map_err(|error| Error::io(path, error, "a V1 checkpoint"))
+}
+
 /// Blocks of more bytes than this are not kept. TensorFlow cuts a block at 256 KiB; larger is one with a large value.
 const SMALL: usize = 8 << 20;
 
 impl V1Shard {
     /// Reads the footer, the index block and the block with the contents: also gives what those list.
-    pub(super) fn open(path: &Path) -> Result<(Self, Vec<SavedTensor>)> {
-        let file = File::open(path).map_err(|error| Error::io(path, error, "a V1 checkpoint"))?;
+    pub(super) fn open(files: &Files, path: &Path) -> Result<(Self, Vec<SavedTensor>)> {
+        let file = open(files, path)?;
         let table = Table::open(file).map_err(|error: Error| error.in_file(path))?;
         let mut shard = Self { number: 0, table, producer: 0, last: Mutex::new(None) };
         let contents = shard.read_contents()?;
@@ -39,11 +45,12 @@ impl V1Shard {
 
     /// Opens what is left of a file: its blocks, and the tensors that its contents list, if those can be read.
     pub(super) fn salvage(
+        files: &Files,
         path: &Path,
         tell: &mut impl FnMut(Finding),
         watch: &mut Watch<'_>,
     ) -> Result<Result<(Self, Vec<SavedTensor>), Stopped>> {
-        let file = File::open(path).map_err(|error| Error::io(path, error, "a V1 checkpoint"))?;
+        let file = open(files, path)?;
         let len = Source::len(&file);
         let survey = survey(&file, &mut |at| watch(at as u64, len));
         let Some(survey) = survey.map_err(|error| error.in_file(path))? else {

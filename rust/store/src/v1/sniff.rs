@@ -7,6 +7,7 @@
 //! A file that begins so and has lost its end is still one: opening it says what is wrong.
 
 use crate::Result;
+use crate::files::Files;
 use crate::source::File;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -29,11 +30,14 @@ pub enum Sniffed {
 const HEAD: u64 = 24;
 
 /// Whether `path` is a file of a V1 checkpoint.
-pub fn sniff_v1(path: &Path) -> Sniffed {
-    let file = match File::open(path) {
-        Ok(file) => file,
+pub fn sniff_v1(files: &Files, path: &Path) -> Sniffed {
+    let file = match File::open(files, path) {
+        Ok(file) => file.held(),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Sniffed::Unreadable,
-        Err(_) => return Sniffed::Other,
+        Err(error) => {
+            files.note(path, error);
+            return Sniffed::Other;
+        }
     };
     if begins_like_one(&file) || is_packed_one(file).unwrap_or(false) {
         Sniffed::V1

@@ -45,7 +45,8 @@ impl V1 {
         for (i, file) in files.iter().enumerate() {
             let number = u32::try_from(i).unwrap_or(u32::MAX);
             let tell = |finding: Finding| finding.in_shard(number);
-            match V1Shard::salvage(file, &mut |finding| findings.push(tell(finding)), watch) {
+            let mut tell = |finding| findings.push(tell(finding));
+            match V1Shard::salvage(&options.files, file, &mut tell, watch) {
                 Ok(Err(stopped)) => return Ok(Err(stopped)),
                 Ok(Ok((mut shard, tensors))) => {
                     shard.number = number;
@@ -53,7 +54,7 @@ impl V1 {
                     listed.push(tensors);
                 }
                 Err(error) if files.len() == 1 => return Err(error),
-                Err(error) => findings.push(tell(Finding::new(FindingKind::MissingShard, error))),
+                Err(error) => tell(Finding::new(FindingKind::MissingShard, error)),
             }
         }
         let tensors = merge_sound(&shards, listed, &mut findings);
@@ -76,7 +77,7 @@ impl V1 {
             .collect();
         let bytes = jobs.iter().map(|&(i, block)| self.block_len(i, block)).sum();
         let places = self.places();
-        let made = on_all_cores(jobs.len(), bytes, watch, |job, worker| {
+        let made = on_all_cores(&self.options.files, jobs.len(), bytes, watch, |job, worker| {
             jobs.get(job).map(|&(shard, block)| self.check_block(shard, block, &places, worker))
         })?;
         checked.bytes = bytes;

@@ -218,7 +218,7 @@ impl<'a> Collector<'a> {
     /// A shard. Of many that are missing, not each is looked for under other names.
     fn open(&self, shard: u32) -> Result<&'a Shard> {
         let path = self.bundle.shard_path(shard);
-        if self.closed.len() > MANY && !path.exists() {
+        if self.closed.len() > MANY && !self.bundle.options().files.exists(&path) {
             return Err(Error::io(&path, ErrorKind::NotFound.into(), "a data shard"));
         }
         self.bundle.shard(shard)

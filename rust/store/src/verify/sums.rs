@@ -71,12 +71,14 @@ pub(super) fn check(
     jobs.extend(lists.iter().map(|&piece| Job::List(piece)));
     let bytes = units.iter().map(Unit::len).sum::<u64>()
         + lists.iter().map(|piece| piece.len()).sum::<u64>();
-    let made = on_all_cores(jobs.len(), bytes, watch, |i, worker| match jobs.get(i) {
-        Some(Job::List(piece)) => Made::List(check_list(bundle, piece, worker)),
-        Some(Job::Units(group)) => {
-            Made::Units(sum_units(bundle, units.get(group.clone()).unwrap_or_default(), worker))
+    let made = on_all_cores(&bundle.options().files, jobs.len(), bytes, watch, |i, worker| {
+        match jobs.get(i) {
+            Some(Job::List(piece)) => Made::List(check_list(bundle, piece, worker)),
+            Some(Job::Units(group)) => {
+                Made::Units(sum_units(bundle, units.get(group.clone()).unwrap_or_default(), worker))
+            }
+            None => Made::Units(None),
         }
-        None => Made::Units(None),
     })?;
     checked.bytes += bytes;
 

@@ -96,13 +96,18 @@ impl<S: Source> Table<S> {
 
     /// Reads and checks data block `i`.
     pub fn load(&self, i: usize) -> Result<Block, S::Error> {
+        self.load_from(&self.source, i)
+    }
+
+    /// The same from another source of the same bytes.
+    pub fn load_from<T: Source>(&self, source: &T, i: usize) -> Result<Block, T::Error> {
         const PART: &str = "data block";
         let Some(Known { separator, handle }) = self.blocks.get(i) else {
             return Err(
                 Fault::corrupt(PART, format!("no block {i} of {}", self.blocks.len())).into()
             );
         };
-        let block = read_block(&self.source, *handle, PART)?;
+        let block = read_block(source, *handle, PART)?;
         self.check_keys(i, separator, &block).map_err(|fault| fault.at(handle.offset))?;
         Ok(block)
     }

@@ -1,0 +1,253 @@
+"""Files of a store that is reached by a URL: what the core asks for, and how often it is asked again.
+
+    Store      stat, list, read: by paths as users see them, without user, password and query
+    a backend  the same of fsspec, HTTP or obstore, by paths of its own (`_remote_backends`)
+
+A question is asked again when the store is busy, or an answer breaks off; never without end. What comes out is an
+``OSError`` whose text holds nothing secret.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from .errors import CheckpointError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._remote_cache import Cache
+
+T = TypeVar("T")
+
+TRIES = 5
+"""How often a question is asked before it fails."""
+
+DELAY = 0.2
+"""Seconds before the second time; twice as many before each further one."""
+
+LONGEST_DELAY = 30.0
+"""Seconds, whatever a server asks for."""
+
+OWN = ("cache", "filesystem", "whole_files")
+"""Storage options of tensorbundle, which no file system sees."""
+
+
+class ReplacedError(OSError):
+    """A file is not the one that was opened."""
+
+
+class WholeFilesError(OSError):
+    """A server has no parts of files to give, and nobody agreed to fetch whole ones."""
+
+
+class BusyError(OSError):
+    """To be asked again; the server may have said after how many seconds."""
+
+    after: float | None = None
+
+
+class Info(NamedTuple):
+    """What a backend says of a file or directory; the size is ``None`` where listings have none."""
+
+    name: str
+    is_dir: bool
+    size: int | None
+    mtime_ns: int
+    version: str | None
+
+
+class Backend(Protocol):
+    """A store by its own paths. Errors are ``OSError``; a :class:`BusyError` may pass."""
+
+    def stat(self, path: str) -> Info: ...
+    def list(self, path: str) -> list[Info]: ...
+    def read(self, path: str, version: str | None, start: int, end: int) -> bytes: ...
+    def fetch(self, path: str, version: str | None, into: Any) -> None:
+        """Writes the whole file ``into`` another."""
+        ...
+
+
+class _Live(NamedTuple):
+    """What belongs to one process: threads and connections do not survive a fork."""
+
+    pid: int
+    backend: Backend
+    lock: Lock
+
+
+class Store:
+    """A store of files, as the core wants it. Safe to share between threads and across ``fork``."""
+
+    def __init__(self, url: str, storage_options: Mapping[str, object] | None) -> None:
+        """Opens nothing yet, but says at once if the libraries for it are missing.
+
+        Raises:
+            CheckpointError: fsspec, or what it needs for this kind of URL, is not installed.
+        """
+        from ._remote_backends import address_of
+
+        options = dict(storage_options or {})
+        self._own = {key: options.pop(key) for key in OWN if key in options}
+        self._address = address_of(url, options, self._own.get("filesystem"))
+        self.path = self._address.shown
+        """The path as users see it."""
+        self._secrets = [each for each in _strings(options) if len(each) > 3]
+        self._secrets += self._address.secrets
+        self._sizes: dict[str, tuple[str | None, int]] = {}
+        self._live: _Live | None = None
+        self._cache: Cache | None = None
+        if self._own.get("cache"):
+            from ._remote_cache import Cache
+
+            self._cache = Cache(self._own["cache"])
+        self._kept: dict[str, tuple[str | None, Any]] = {}
+        self._backend()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Nothing that could be secret goes into a pickle.
+        if "filesystem" in self._own:
+            raise TypeError("what was opened with filesystem= does not pickle: use a URL")
+        return Store, (self.path, self._own)
+
+    def __repr__(self) -> str:
+        return f"<tensorbundle.Store {self.path!r}>"
+
+    def _backend(self) -> _Live:
+        live = self._live
+        if live is None or live.pid != os.getpid():
+            live = self._live = _Live(os.getpid(), self._address.open(), Lock())
+        return live
+
+    # What the core asks.
+
+    def stat(self, path: str) -> tuple[bool, int, int, str | None]:
+        """Is it a directory, its size, when it was changed, its version."""
+        info = self._ask(path, lambda backend, inner: backend.stat(inner))
+        size = info.size or 0
+        self._sizes[path] = info.version, size
+        return info.is_dir, size, info.mtime_ns, info.version
+
+    def list(self, path: str) -> list[tuple[str, bool, int | None, int, str | None]]:
+        """The same of each entry of a directory, with its name."""
+        entries = self._ask(path, lambda backend, inner: backend.list(inner))
+        folder = path.rstrip("/")
+        for each in entries:
+            if each.size is not None and not each.is_dir:
+                self._sizes[f"{folder}/{each.name}"] = each.version, each.size
+        return [tuple(each) for each in entries]
+
+    def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
+        """Bytes of a file that has this version."""
+        kept = self._kept.get(path)
+        if kept is not None and kept[0] == version:
+            return bytes(kept[1][start:end])
+        if self._cache is not None and path.endswith(".index"):
+            whole = self._cached(self._cache, path, version)
+            if whole is not None:
+                return whole[start:end]
+        try:
+            return self._read(path, version, start, end)
+        except WholeFilesError:
+            if not self._own.get("whole_files"):
+                raise
+        return bytes(self._whole(path, version)[start:end])
+
+    def _read(self, path: str, version: str | None, start: int, end: int) -> bytes:
+        def read(backend: Backend, inner: str) -> bytes:
+            found = backend.read(inner, version, start, end)
+            if len(found) != end - start:
+                raise BusyError(5, f"{len(found)} bytes came, want {end - start}")
+            return found
+
+        return self._ask(path, read)
+
+    def _cached(self, cache: Cache, path: str, version: str | None) -> bytes | None:
+        """A whole index, of the cache or for it; ``None`` if its version is not known."""
+        known, size = self._sizes.get(path, (None, 0))
+        if version is None or known != version or not cache.may_keep(version):
+            return None
+        found = cache.load(path, version, size)
+        if found is None:
+            found = self._read(path, version, 0, size)
+            cache.store(path, version, found)
+        self._kept[path] = version, found
+        return found
+
+    def _whole(self, path: str, version: str | None) -> Any:
+        """A file that was fetched whole, once."""
+        import mmap
+        from tempfile import TemporaryFile
+
+        with self._backend().lock:
+            kept = self._kept.get(path)
+            if kept is None or kept[0] != version:
+
+                def fetch(backend: Backend, inner: str) -> Any:
+                    with TemporaryFile() as file:
+                        backend.fetch(inner, version, file)
+                        file.flush()
+                        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+                kept = self._kept[path] = version, self._ask(path, fetch)
+            return kept[1]
+
+    # Asking.
+
+    def _ask(self, path: str, question: Callable[[Backend, str], T]) -> T:
+        """Asks, again where that may help. Errors are about the path as users see it."""
+        inner = self._address.inner(path)
+        tried = 0
+        while True:
+            tried += 1
+            backend = self._backend().backend
+            try:
+                return question(backend, inner)
+            except BusyError as error:
+                if tried >= TRIES:
+                    text = f"{self._clean(error)}; asked {tried} times"
+                    raise OSError(5, text, path) from None
+                delay = DELAY * 2 ** (tried - 1) * random.uniform(0.75, 1.25)
+                if error.after is not None:
+                    delay = max(delay, error.after)
+                time.sleep(min(delay, LONGEST_DELAY))
+            except OSError as error:
+                raise self._shown(error, path) from None
+
+    def _shown(self, error: OSError, path: str) -> OSError:
+        """The error, of the path and without what is secret."""
+        if isinstance(error, FileNotFoundError):
+            return FileNotFoundError(2, os.strerror(2), path)
+        known = (ReplacedError, WholeFilesError, PermissionError, NotADirectoryError)
+        kinds = (*known, IsADirectoryError)
+        kind = next((kind for kind in kinds if isinstance(error, kind)), OSError)
+        return kind(error.errno or 5, self._clean(error), path)
+
+    def _clean(self, error: OSError) -> str:
+        text = error.strerror or str(error) or type(error).__name__
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text
+
+
+def _strings(value: object) -> list[str]:
+    """All strings in options, also those within others."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [each for one in value.values() for each in _strings(one)]
+    if isinstance(value, (list, tuple)):
+        return [each for one in value for each in _strings(one)]
+    return []
+
+
+def needs(what: str, url_kind: str) -> CheckpointError:
+    """The error that a library is missing."""
+    return CheckpointError(
+        f"{url_kind} URLs need {what}, which is not installed: pip install 'tensorbundle[remote]'"
+    )
