@@ -1,7 +1,7 @@
 """The files that a graph of a SavedModel needs (FORMAT 9.1)."""
 
 # pathlib would take longer to import than all of this package.
-# ruff: noqa: PTH113, PTH116, PTH118
+# ruff: noqa: PTH118
 
 from __future__ import annotations
 

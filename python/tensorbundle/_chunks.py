@@ -139,6 +139,32 @@ def _grouped(pieces: Iterator[_Piece], max_bytes: int) -> Iterator[list[_Piece]]
         yield group
 
 
+# Bytes between two tensors that are fetched with them: they come sooner than another answer.
+_GAP = 64 << 10
+
+
+def neighbours(group: list[_Piece]) -> dict[int, tuple[int, int, int]]:
+    """Runs of whole tensors that lie together: where each begins in the group; shard and bytes."""
+    runs: dict[int, tuple[int, int, int]] = {}
+    several: set[int] = set()
+    first = -1
+    for i, piece in enumerate(group):
+        info = piece.info
+        if piece.rows is not None or info.shard is None or info.offset is None:
+            first = -1
+            continue
+        end = info.offset + info.nbytes
+        if first >= 0:
+            shard, start, last = runs[first]
+            if info.shard == shard and last <= info.offset <= last + _GAP:
+                runs[first] = shard, start, end
+                several.add(first)
+                continue
+        first = i
+        runs[i] = info.shard, info.offset, end
+    return {i: run for i, run in runs.items() if i in several}
+
+
 class Ahead:
     """A group of pieces, read by a thread of its own or by whoever takes them."""
 
@@ -179,10 +205,16 @@ class Ahead:
 
     def _read(self) -> None:
         try:
-            for piece in self._group:
+            ahead = neighbours(self._group) if self._reader.is_remote else {}
+            for i, piece in enumerate(self._group):
+                if i in ahead:
+                    self._reader.read_ahead(*ahead[i])
                 if self._stopped.is_set():
                     return
                 self._found.append(self._chunk(piece))
+            if ahead:
+                for shard in {place[0] for place in ahead.values()}:
+                    self._reader.read_ahead(shard, 0, 0)
         except BaseException as error:  # raised where it is taken
             self._error = error
         self._done = True

@@ -14,10 +14,10 @@ from ._verify import _Fixed  # pyright: ignore[reportPrivateUsage]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._paths import StorageOptions
     from typing import overload
 
     from ._native import ArrowTable, DiffRows, RawDiff
+    from ._paths import StorageOptions
     from ._verify import Progress
 
     Rename = Mapping[str, str] | Iterable[tuple[str, str]] | Callable[[str], str]

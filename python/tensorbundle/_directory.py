@@ -30,7 +30,8 @@ def load_state(
         filename: what it is called there, if not ``checkpoint``.
         follow: believe paths in it that lead out of the directory. Without it, such a path stands
             for the checkpoint of that name beside the file, if there is one.
-        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
+        storage_options: of a URL, what its file system is opened with, as for
+            :func:`tensorbundle.open`.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -108,7 +109,8 @@ def list_checkpoints(
     Args:
         directory: the directory itself; what lies in directories below is not looked for.
         filename: the name of the state file.
-        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
+        storage_options: of a URL, what its file system is opened with, as for
+            :func:`tensorbundle.open`.
 
     Raises:
         OSError: the directory cannot be read.

@@ -30,18 +30,17 @@ def load_meta_graph(
     One pass finds the nodes; each is decoded when it is asked for. No op need be known.
 
     Args:
-        source: a path or URL, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and ``GraphDef``
-            are told
-            apart by their content, and so are binary and text format (a text is turned into binary
-            in memory). The directory of a SavedModel stands for the file in it: ``saved_model.cpb``
+        source: a path or URL, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and
+            ``GraphDef`` are told apart by their content, and so are binary and text format (a text
+            is turned into binary in memory). The directory of a SavedModel stands for the file in it: ``saved_model.cpb``
             (in chunks), else ``.pb``, else ``.pbtxt``, as TensorFlow's C++ has it.
         tags: which graph of a SavedModel is meant: the one with exactly these tags. Without them
             the only
             one, or else the one tagged ``serve``.
         mmap: map a large file instead of reading it: it must then not change while anything of the
-            graph
-            lives (see :func:`tensorbundle.open`).
-        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
+            graph lives (see :func:`tensorbundle.open`).
+        storage_options: of a URL, what its file system is opened with, as for
+            :func:`tensorbundle.open`.
 
     Raises:
         OSError: with ``errno`` and ``filename``.

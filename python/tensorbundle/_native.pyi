@@ -9,6 +9,7 @@ from typing_extensions import Buffer
 
 from ._columns import GraphColumns
 from ._dtype import DType
+from ._remote import Store
 
 __version__: str
 __debug_build__: bool

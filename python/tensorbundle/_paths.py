@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 # A path may hold "://" too, so only these are taken for URLs, and what fsspec has been told of.
 _SCHEMES = frozenset(
-    "abfs abfss adl az dbfs ftp gcs gdrive git github gs hdfs hf http https memory oci oss r2 s3 s3a "
-    "sftp smb ssh tos wandb webdav webhdfs zip tar".split()
-)
+    (
+        "abfs", "abfss", "adl", "az", "ftp", "gcs", "gs", "hdfs", "hf", "http", "https", "memory",
+        "oci", "oss", "s3", "s3a", "sftp", "smb", "ssh", "tar", "webdav", "webhdfs", "zip",
+    )
+)  # fmt: skip
 
 
 def plain_path(path: str | os.PathLike[str]) -> str:
@@ -110,3 +112,10 @@ def is_file(path: str, store: Store | None) -> bool:
 def file_size(path: str, store: Store | None) -> int:
     """How many bytes a file has, here or in a store."""
     return os.stat(path).st_size if store is None else store.stat(path)[1]  # noqa: PTH116
+
+
+def names_in(directory: str, store: Store | None) -> list[str]:
+    """The names of what a directory holds, here or in a store."""
+    if store is None:
+        return os.listdir(directory)  # noqa: PTH208
+    return [entry[0] for entry in store.list(directory)]

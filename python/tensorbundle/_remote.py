@@ -1,10 +1,10 @@
-"""Files of a store that is reached by a URL: what the core asks for, and how often it is asked again.
+"""Files of a store that is reached by a URL: what the core asks, and how often it is asked again.
 
     Store      stat, list, read: by paths as users see them, without user, password and query
     a backend  the same of fsspec, HTTP or obstore, by paths of its own (`_remote_backends`)
 
-A question is asked again when the store is busy, or an answer breaks off; never without end. What comes out is an
-``OSError`` whose text holds nothing secret.
+A question is asked again when the store is busy, or an answer breaks off; never without end. What
+comes out is an ``OSError`` whose text holds nothing secret.
 """
 
 from __future__ import annotations
@@ -108,6 +108,10 @@ class Store:
             self._cache = Cache(self._own["cache"])
         self._kept: dict[str, tuple[str | None, Any]] = {}
         self._backend()
+
+    def has(self, path: str) -> bool:
+        """Whether a path, as users see it, is in this store."""
+        return path.startswith(self._address.root)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Nothing that could be secret goes into a pickle.

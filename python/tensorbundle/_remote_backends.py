@@ -1,7 +1,8 @@
 """Which backend a URL means, and those of fsspec's file systems and of obstore's stores.
 
-What such a store says of a version goes into one word: its ETag, generation or time of change, and the size. fsspec does
-not tell the version of the bytes that it gives: they are held against the file's version after they came.
+What such a store says of a version goes into one word: its ETag, generation or time of change, and
+the size. fsspec does not tell the version of the bytes that it gives: so they are held against the
+file's version after they came.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def _status(error: Exception) -> int | None:
     for each in (error, error.__cause__):
         for name in ("status", "status_code", "code"):
             found = getattr(each, name, None)
-            if isinstance(found, int) or isinstance(found, str) and found.isdecimal():
+            if isinstance(found, int) or (isinstance(found, str) and found.isdecimal()):
                 return int(found)
         response = getattr(each, "response", None)
         if isinstance(response, Mapping):
@@ -247,8 +248,8 @@ def _info(raw: Mapping[str, Any]) -> Info:
         return Info(name, True, 0, 0, None)
     size = None if raw.get("size") is None else int(raw["size"])
     tag = _first(raw, _TAGS)
-    when = _first(raw, _TIMES)
-    return Info(name, False, size, _nanoseconds(when), version_of(tag, when, size))
+    when = _microseconds(_first(raw, _TIMES))
+    return Info(name, False, size, when * 1000, version_of(tag, when or None, size))
 
 
 def _first(raw: Mapping[str, Any], names: Iterable[str]) -> object:
@@ -258,13 +259,15 @@ def _first(raw: Mapping[str, Any], names: Iterable[str]) -> object:
 def version_of(tag: object, when: object, size: int | None) -> str | None:
     """One word for what is known of a version."""
     if tag is not None:
+        tag = str(tag).removeprefix("W/").strip('"')
         return f"{tag} {size}"
     if when is not None:
         return f"{when} {size}"
     return None if size is None else f"size {size}"
 
 
-def _nanoseconds(when: object) -> int:
+def _microseconds(when: object) -> int:
+    """Since 1970. The same file may have a number in one answer, and a date in another."""
     if isinstance(when, str):
         try:
             when = datetime.fromisoformat(when)
@@ -273,7 +276,7 @@ def _nanoseconds(when: object) -> int:
     if isinstance(when, datetime):
         when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
         since = when - datetime(1970, 1, 1, tzinfo=UTC)
-        return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
+        return (since.days * 86_400 + since.seconds) * 10**6 + since.microseconds
     if isinstance(when, (int, float)):
-        return int(when * 10**9)
+        return round(when * 10**6)
     return 0

@@ -1,6 +1,6 @@
 """Indexes of remote checkpoints, kept on this machine: by URL and version.
 
-    <directory>/<URL's hash>-<version's hash>.index     the index | its CRC-32 | its length
+    <directory>/<hash of URL>-<hash of version>.index    index | CRC-32 | length
 
 A file takes its name when it is complete. One whose checksum or length is not right is not believed.
 """

@@ -1,8 +1,9 @@
 """Files of an HTTP server: ranges by GET, held against what the server says it sends.
 
-fsspec's own reading takes whatever comes for the bytes that were asked for. Here a part must be called one (206), begin
-where it should and be of the version that was opened; a server that sends the whole file instead (200) is told from one
-that has ranges. Sessions, headers and authentication are those of fsspec's file system.
+fsspec's own reading takes whatever comes for the bytes that were asked for. Here a part must be
+called one (206), begin where it should and be of the version that was opened; a server that sends
+the whole file instead (200) is told from one that has ranges. Sessions, headers and authentication
+are those of fsspec's file system.
 """
 
 from __future__ import annotations
@@ -232,9 +233,8 @@ def _start(response: aiohttp.ClientResponse) -> int | None:
 
 
 def _version(response: aiohttp.ClientResponse, size: int | None) -> str | None:
-    tag = response.headers.get("ETag")
-    tag = None if tag is None else tag.removeprefix("W/")
-    return version_of(tag, response.headers.get("Last-Modified"), size)
+    headers = response.headers
+    return version_of(headers.get("ETag"), headers.get("Last-Modified"), size)
 
 
 def _hold(response: aiohttp.ClientResponse, version: str | None, size: int | None) -> None:

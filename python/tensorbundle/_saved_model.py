@@ -48,7 +48,8 @@ def load_saved_model(
             its Python does not know ``.cpb``.
         mmap: as for :func:`tensorbundle.open`, of the graphs and the variables.
         verify: as for :func:`tensorbundle.open`, of the variables.
-        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
+        storage_options: of a URL, what its file system is opened with, as for
+            :func:`tensorbundle.open`.
 
     Raises:
         OSError: with ``errno`` and ``filename``; a directory without such a file is a

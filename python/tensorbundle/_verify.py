@@ -309,7 +309,8 @@ def verify(
         follow: as for :func:`tensorbundle.open`.
         progress: called some twenty times a second, in this thread, with the bytes done and all
             bytes. What it raises stops the check and comes out, as does ``KeyboardInterrupt``.
-        storage_options: of a URL, what its file system is opened with; see :func:`tensorbundle.open`.
+        storage_options: of a URL, what its file system is opened with, as for
+            :func:`tensorbundle.open`.
 
     Raises:
         OSError: there is no checkpoint, or its index cannot be read at all.

@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from .._native import ArrowTable, ArrowWriter, Places, walk
+from .._paths import is_url
 from .._verify import _Fixed  # pyright: ignore[reportPrivateUsage]
 from ..errors import CheckpointError
 from . import _store
@@ -23,6 +24,9 @@ from ._rows import TABLES, roots_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import duckdb
+
+    from .._paths import StorageOptions
+    from .._remote import Store
 
     Progress = Callable[[int, int], object]
     Four = tuple[ArrowTable, ArrowTable, ArrowTable, ArrowTable]
@@ -95,6 +99,7 @@ def index(
     follow_links: bool = False,
     mmap: bool = True,
     progress: Progress | None = None,
+    storage_options: StorageOptions = None,
 ) -> IndexReport:
     """Indexes every checkpoint below some directories.
 
@@ -104,7 +109,8 @@ def index(
     :func:`tensorbundle.verify` says it.
 
     Args:
-        roots: directories; or checkpoints, as for :func:`tensorbundle.open`.
+        roots: directories; or checkpoints, as for :func:`tensorbundle.open`. URLs must all be of
+            one store.
         output: by its ending. ``.duckdb`` (or ``.db``): a catalog with tables ``checkpoints``,
             ``tensors``, ``findings`` and ``stats``, changed in place: a second run scans what is
             new or changed (by size and time of its files) and drops what is gone below the same
@@ -120,6 +126,7 @@ def index(
         mmap: map the shards for ``verify`` and ``stats``.
         progress: called with the checkpoints done and all of them that are to be scanned. What it
             raises stops the work and comes out; what was done until then is kept.
+        storage_options: of URLs, as for :func:`tensorbundle.open`.
 
     Raises:
         OSError: a root does not exist; the output cannot be written. A catalog that was there
@@ -135,18 +142,18 @@ def index(
         raise ValueError(
             f"{output}: what to write is told by the ending: .duckdb, .parquet, .arrow or .jsonl"
         )
-    paths = roots_of(roots)
+    paths, store = roots_of(roots, storage_options)
     look = _Look(verify, stats, mmap)
     if kind in (".duckdb", ".db"):
         db = _store.connect(output)
         with db:
-            run = _Run(paths, look, follow_links, progress)
+            run = _Run(paths, look, follow_links, progress, store)
             facts = _into_duckdb(db, run, output)
         outputs = [output]
     elif kind == ".parquet":
-        facts, outputs = _into_parquet(output, _Run(paths, look, follow_links, progress))
+        facts, outputs = _into_parquet(output, _Run(paths, look, follow_links, progress, store))
     else:
-        facts, outputs = _into_files(output, _Run(paths, look, follow_links, progress))
+        facts, outputs = _into_files(output, _Run(paths, look, follow_links, progress, store))
     return IndexReport(outputs=tuple(outputs), seconds=perf_counter() - start, **facts)
 
 
@@ -167,6 +174,7 @@ class _Run:
         look: _Look,
         follow_links: bool,
         progress: Progress | None,
+        store: Store | None,
     ) -> None:
         self.roots = roots
         self.look = look
@@ -174,7 +182,7 @@ class _Run:
         self.stop = False
         self.places: Places
         self.places, self.troubles, self.directories, self.links = walk(
-            roots, follow_links, progress
+            roots, follow_links, progress, store
         )
         self.signatures = self.places.signatures()
 
@@ -294,7 +302,12 @@ def _troubles(db: duckdb.DuckDBPyConnection, run: _Run) -> None:
 
 def _below(path: str, roots: Iterable[str]) -> bool:
     """Is it one of these, or does it lie in one? Names of checkpoints begin like their roots."""
-    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+    def inside(root: str) -> bool:
+        separator = "/" if is_url(root) else os.sep
+        return path == root or path.startswith(root.rstrip(separator) + separator)
+
+    return any(map(inside, roots))
 
 
 def _outputs(output: str) -> dict[str, str]:

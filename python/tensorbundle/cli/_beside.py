@@ -11,6 +11,11 @@ import re
 
 from tensorbundle._directory import natural
 from tensorbundle._native import scan_directory
+from tensorbundle._paths import file_size, is_dir, names_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tensorbundle._remote import Store
 
 SHARD = re.compile(r"(.+)\.data-\d{5,}-of-(\d{5,})", re.DOTALL)
 TEMPORARY = re.compile(r".+\.tempstate\d+", re.DOTALL)
@@ -23,11 +28,11 @@ class Entry:
 
     __slots__ = ("name", "size", "what")
 
-    def __init__(self, directory: str, name: str, what: str) -> None:
+    def __init__(self, directory: str, name: str, what: str, store: Store | None) -> None:
         self.name = name
         self.what = what
-        path = os.path.join(directory, name)  # noqa: PTH118
-        self.size = None if os.path.isdir(path) else file_size(path)  # noqa: PTH112
+        path = joined(directory, name)
+        self.size = None if is_dir(path, store) else size_of(path, store)
 
     def record(self) -> dict[str, object]:
         return {"name": self.name, "what": self.what, "size": self.size}
@@ -38,8 +43,10 @@ class Beside:
 
     __slots__ = ("companions", "leftovers", "prefixes")
 
-    def __init__(self, directory: str, base: str, num_shards: int) -> None:
-        names = sorted(os.listdir(directory), key=natural)  # noqa: PTH208
+    def __init__(
+        self, directory: str, base: str, num_shards: int, store: Store | None = None
+    ) -> None:
+        names = sorted(names_in(directory, store), key=natural)
         stems = {name.removesuffix(".index") for name in names if name.endswith(".index")}
         companions = {
             f"{base}.meta": "graph",
@@ -47,16 +54,16 @@ class Beside:
             "checkpoint": "state file",
         }
         self.companions = [
-            Entry(directory, name, companions[name]) for name in names if name in companions
+            Entry(directory, name, companions[name], store) for name in names if name in companions
         ]
         for suffix in ("cpb", "pb", "pbtxt") if base == "variables" else ():
-            saved_model = Entry(directory, f"../saved_model.{suffix}", "graph")
+            saved_model = Entry(directory, f"../saved_model.{suffix}", "graph", store)
             if saved_model.size is not None:
                 self.companions.append(saved_model)
-        there = [os.path.basename(found[0]) for found in scan_directory(directory)]  # noqa: PTH119
+        there = [os.path.basename(found[0]) for found in scan_directory(directory, store)]  # noqa: PTH119
         self.prefixes = sorted((name for name in there if name != base), key=natural)
         self.leftovers = [
-            Entry(directory, name, what)
+            Entry(directory, name, what, store)
             for name in names
             if (what := _leftover(name, base, num_shards, stems))
         ]
@@ -69,10 +76,17 @@ class Beside:
         }
 
 
-def file_size(path: str) -> int | None:
+def joined(directory: str, name: str) -> str:
+    """The path of an entry; a store knows no ``..``."""
+    while "://" in directory and name.startswith("../"):
+        directory, name = os.path.dirname(directory), name[3:]  # noqa: PTH120
+    return os.path.join(directory, name)  # noqa: PTH118
+
+
+def size_of(path: str, store: Store | None) -> int | None:
     """None for a file that is not there."""
     try:
-        return os.stat(path).st_size  # noqa: PTH116
+        return file_size(path, store)
     except FileNotFoundError:
         return None
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import tensorbundle
-from tensorbundle.cli import _text
+from tensorbundle.cli import _storage, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ def add_parser(commands: _text.Commands) -> None:
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--full", action="store_true", help="every value, however many")
     output.add_argument("--json", action="store_true", help="one JSON document with every value")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    with tensorbundle.open(args.path) as checkpoint:
+    with tensorbundle.open(args.path, storage_options=_storage.options_of(args)) as checkpoint:
         info = checkpoint.info(args.name)
         if args.rows is not None and not info.shape:
             raise _text.CommandError(f"{_text.safe(info.name)} is a scalar: it has no rows")

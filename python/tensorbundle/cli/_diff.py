@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tensorbundle.cli import _patterns, _progress, _text
+from tensorbundle.cli import _patterns, _progress, _storage, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("--follow", action="store_true", help="go where a state file says, also outside of it")
     add("-q", "--quiet", action="store_true", help="no progress, and nothing if nothing differs")
     add("--json", action="store_true", help="one JSON document, with all that differs")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -108,6 +109,7 @@ def _compare(args: argparse.Namespace) -> DiffReport:
                 mmap=not args.no_mmap,
                 follow=args.follow,
                 progress=progress,
+                storage_options=_storage.options_of(args),
             )
     except tensorbundle.CheckpointError:
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tensorbundle.cli import _patterns, _text
+from tensorbundle.cli import _patterns, _storage, _text
 
 DESCRIPTION = f"""\
 Show what a graph holds: ops, placeholders, outputs, constants, collections,
@@ -52,6 +52,7 @@ def add_parser(commands: _text.Commands) -> None:
     view.add_argument("--scopes", action="store_true", help='name scopes ("/") with subtotals')
     view.add_argument("--dot", action="store_true", help="the nodes, or all, in the DOT language")
     add("--json", action="store_true", help="one JSON document, with all that is known")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
     selects = bool(args.op or args.name or args.inputs_of or args.outputs_of)
     _check(args, selects)
-    meta = _source.open_graph(args.path, _source.tags(args.tags))
+    meta = _source.open_graph(*_storage.located(args, args.path), _source.tags(args.tags))
     graph = meta.graph
     if args.function is not None:
         function = graph.functions.get(args.function)

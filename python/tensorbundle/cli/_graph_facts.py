@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from tensorbundle._paths import file_size
 from tensorbundle.cli import _text
 from tensorbundle.errors import CheckpointError
 
@@ -170,6 +169,12 @@ def kinds(variables: Iterable[Variable]) -> dict[str, int]:
     return {kind: number for kind, number in counts.items() if number}
 
 
+def size_of(meta: MetaGraph) -> int:
+    """Bytes of the file of a graph."""
+    store = meta._store  # pyright: ignore[reportPrivateUsage]
+    return file_size(meta.path or "", store)
+
+
 def brief(meta: MetaGraph) -> dict[str, object]:
     """What `info` says of a graph."""
     graph = meta.graph
@@ -178,7 +183,7 @@ def brief(meta: MetaGraph) -> dict[str, object]:
     variables = attempt(problems, "variables", lambda: list(meta.variables))
     return {
         "path": path,
-        "size": os.stat(path).st_size,  # noqa: PTH116
+        "size": size_of(meta),
         "kind": meta.kind,
         "tensorflow_version": meta.tensorflow_version,
         "producer": meta.producer,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from tensorbundle.cli import _graph_facts, _text
@@ -75,7 +74,7 @@ class Summary:
         meta = self.meta
         return {
             "path": meta.path,
-            "size": os.stat(meta.path or "").st_size,  # noqa: PTH116
+            "size": _graph_facts.size_of(meta),
             "kind": meta.kind,
             "function": self.graph.function_name,
             "tensorflow_version": meta.tensorflow_version,
@@ -139,7 +138,7 @@ class Summary:
         """How much of the file is constants; a text file has them in another form."""
         total = sum(one.nbytes for one in self.constants)
         path = self.meta.path or ""
-        size = os.stat(path).st_size  # noqa: PTH116
+        size = _graph_facts.size_of(self.meta)
         text = f"{len(self.constants):,}, {_text.human(total)}"
         if total > size or path.endswith("txt"):
             return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tensorbundle.cli import _progress, _text
+from tensorbundle.cli import _progress, _storage, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("--no-mmap", action="store_true", help="read the files instead of mapping them")
     add("-q", "--quiet", action="store_true", help="no progress, and no summary")
     add("--json", action="store_true", help="the summary as a JSON document")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
                 follow_links=args.follow_links,
                 mmap=not args.no_mmap,
                 progress=progress,
+                storage_options=_storage.options_of(args),
             )
     except ValueError as error:
         raise _text.CommandError(str(error)) from None

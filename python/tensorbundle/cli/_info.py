@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 
-from tensorbundle.cli import _text
+from tensorbundle.cli import _storage, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tensorbundle import Checkpoint, TensorInfo
+    from tensorbundle._remote import Store
     from tensorbundle.cli._beside import Beside, Entry
     from tensorbundle.cli._json import Member
 
@@ -48,27 +49,29 @@ def add_parser(commands: _text.Commands) -> None:
     add("path", metavar="PATH", help=f"{_text.PATH_HELP}; or a graph")
     add("--tags", metavar="TAG,TAG", help="of a SavedModel only the graph with these tags")
     add("--json", action="store_true", help="one JSON document")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from tensorbundle.cli import _info_graph, _saved_model, _source
 
-    source = _source.find(args.path)
+    path, store = _storage.located(args, args.path)
+    source = _source.find(path, store)
     tags = _source.tags(args.tags)
     if source.checkpoint is None:
         return _info_graph.alone(source, tags, as_json=args.json)
     with source.checkpoint as checkpoint:
         graph = _info_graph.facts(source, tags)
-        saved = _saved_model.facts(args.path, tags, graph)
+        saved = _saved_model.facts(path, store, tags, graph)
         infos = checkpoint.infos()
-        shards = [Shard(path) for path in checkpoint.shard_paths()]
+        shards = [Shard(path, store) for path in checkpoint.shard_paths()]
         directory, base = os.path.split(checkpoint.prefix)
-        beside = _look_beside(directory or os.curdir, base, checkpoint.num_shards)
+        beside = _look_beside(directory or os.curdir, base, checkpoint.num_shards, store)
         if args.json:
             from tensorbundle.cli import _json
 
-            document = _document(checkpoint, infos, shards, beside, graph)
+            document = _document(checkpoint, infos, shards, beside, graph, store)
             _json.write(document if saved is None else {**document, "saved_model": saved})
         else:
             sections = [
@@ -89,20 +92,20 @@ class Shard:
 
     __slots__ = ("path", "size")
 
-    def __init__(self, path: str) -> None:
-        from tensorbundle.cli._beside import file_size
+    def __init__(self, path: str, store: Store | None) -> None:
+        from tensorbundle.cli._beside import size_of
 
         self.path = path
-        self.size = file_size(path)
+        self.size = size_of(path, store)
 
 
-def _look_beside(directory: str, base: str, num_shards: int) -> Beside | None:
+def _look_beside(directory: str, base: str, num_shards: int, store: Store | None) -> Beside | None:
     """None if the directory may be passed through but not listed."""
     from tensorbundle.cli._beside import Beside
 
     try:
-        return Beside(directory, base, num_shards)
-    except PermissionError:
+        return Beside(directory, base, num_shards, store)
+    except (PermissionError, NotADirectoryError):
         return None
 
 
@@ -130,9 +133,10 @@ def _document(
     shards: list[Shard],
     beside: Beside | None,
     graph: dict[str, object] | None,
+    store: Store | None,
 ) -> dict[str, Member]:
     from tensorbundle.cli import _json
-    from tensorbundle.cli._beside import file_size
+    from tensorbundle.cli._beside import size_of
 
     index = checkpoint.index_path
     return {
@@ -141,7 +145,7 @@ def _document(
         "format": checkpoint.format,
         "producer": checkpoint.producer,
         "endianness": checkpoint.endianness,
-        "index": None if index is None else {"path": index, "size": file_size(index)},
+        "index": None if index is None else {"path": index, "size": size_of(index, store)},
         "shards": (
             {"path": shard.path, "size": shard.size, "present": shard.size is not None}
             for shard in shards

@@ -9,7 +9,7 @@ import argparse
 import sys
 
 import tensorbundle
-from tensorbundle.cli import _patterns, _text
+from tensorbundle.cli import _patterns, _storage, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("-d", "--depth", metavar="N", type=_patterns.depth, help=levels)
     add("-b", "--bytes", action="store_true", help="sizes to the byte instead of KiB, MiB, …")
     add("--json", action="store_true", help="one JSON document, with all that is known")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -76,16 +77,17 @@ def run(args: argparse.Namespace) -> int:
     if args.objects:
         from tensorbundle.cli import _objects
 
-        with tensorbundle.open(args.path) as checkpoint:
+        with tensorbundle.open(args.path, storage_options=_storage.options_of(args)) as checkpoint:
             return _objects.run(args, checkpoint)
     if not (args.match or args.sort or args.tree):
         from tensorbundle.cli import _ls_directory
 
-        found = _ls_directory.several(args.path)
+        path, store = _storage.located(args, args.path)
+        found = _ls_directory.several(path, store)
         if found:
-            return _ls_directory.show(args.path, found, exact=args.bytes, as_json=args.json)
+            return _ls_directory.show(path, found, exact=args.bytes, as_json=args.json)
     matches = _patterns.matcher(args.match) if args.match else None
-    with tensorbundle.open(args.path) as checkpoint:
+    with tensorbundle.open(args.path, storage_options=_storage.options_of(args)) as checkpoint:
         every = checkpoint.infos()
         infos = every if matches is None else [info for info in every if matches(info.name)]
         if args.json:

@@ -6,6 +6,7 @@ import os
 import sys
 
 import tensorbundle
+from tensorbundle._paths import is_dir, is_file
 from tensorbundle.cli import _text
 
 TYPE_CHECKING = False
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tensorbundle import StoredCheckpoint
+    from tensorbundle._remote import Store
 
 
-def several(path: str) -> list[StoredCheckpoint]:
+def several(path: str, store: Store | None) -> list[StoredCheckpoint]:
     """The checkpoints of a directory; none if it holds but one, or is something else."""
-    if not os.path.isdir(path) or os.path.isfile(f"{path}.index"):  # noqa: PTH112, PTH113
+    if not is_dir(path, store) or is_file(f"{path}.index", store):
         return []
-    found = tensorbundle.list_checkpoints(path)
+    try:
+        found = tensorbundle.list_checkpoints(path, storage_options=store)
+    except NotADirectoryError:  # a server that does not list what it has
+        return []
     return found if len(found) > 1 else []
 
 
@@ -59,7 +64,11 @@ def _time(found: StoredCheckpoint) -> str:
         try:
             name = next(iter(found.files))
             path = os.path.join(os.path.dirname(found.prefix), name)  # noqa: PTH118, PTH120
-            moment = os.stat(path).st_mtime  # noqa: PTH116
+            store = found._store  # pyright: ignore[reportPrivateUsage]
+            if store is None:
+                moment = os.stat(path).st_mtime  # noqa: PTH116
+            else:
+                moment = store.stat(path)[2] / 1e9 or None
         except OSError:
             return ""
     try:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Signature,
         SignatureTensor,
     )
+    from tensorbundle._remote import Store
 
     Row = dict[str, object]
     T = TypeVar("T")
@@ -36,24 +37,27 @@ HASHES = (
 )
 
 
-def is_one(path: str) -> bool:
+def is_one(path: str, store: Store | None) -> bool:
     """Whether a path is the directory of a SavedModel, or the file in it."""
-    found = _source.graph_of(path)
+    found = _source.graph_of(path, store)
     return found is not None and os.path.split(found)[1] in _source.SAVED_MODELS
 
 
 def facts(
-    path: str, tags: list[str] | None, known: dict[str, object] | None = None
+    path: str,
+    store: Store | None,
+    tags: list[str] | None,
+    known: dict[str, object] | None = None,
 ) -> dict[str, Any] | None:
     """All there is to say of the graphs with these tags, or of all graphs; None where it is none.
 
     Where the file itself is damaged, the error; that of a part is a problem of its graph. `known`
     is what is known of the graph that is meant.
     """
-    if not is_one(path):
+    if not is_one(path, store):
         return None
     try:
-        model = tensorbundle.load_saved_model(path)
+        model = tensorbundle.load_saved_model(path, storage_options=store)
     except (CheckpointError, OSError) as error:
         return {"path": path, "error": _text.message(error)}
     with model:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from tensorbundle.cli import _patterns, _progress, _text
+from tensorbundle.cli import _patterns, _progress, _storage, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("--follow", action="store_true", help="go where a state file says, also outside of it")
     add("-q", "--quiet", action="store_true", help="no progress")
     add("--json", action="store_true", help="one JSON document, with all that is known")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -92,12 +93,16 @@ def _look(args: argparse.Namespace) -> StatsReport:
 
     names = None if args.names is None else _patterns.matcher(args.names, "--names")
     bins = args.bins if args.bins is not None else 0 if args.json else BINS
-    title = f"stats {_text.safe(os.path.basename(args.path) or args.path)}"  # noqa: PTH119
+    title = f"stats {_text.safe(os.path.basename(_storage.shown(args.path)))}"  # noqa: PTH119
     on_error = "skip" if args.salvage else "raise"
     with (
         _progress.Progress(title, quiet=args.quiet) as progress,
         tensorbundle.open(
-            args.path, mmap=not args.no_mmap, follow=args.follow, on_error=on_error
+            args.path,
+            mmap=not args.no_mmap,
+            follow=args.follow,
+            on_error=on_error,
+            storage_options=_storage.options_of(args),
         ) as ckpt,
     ):
         try:

@@ -26,7 +26,7 @@ NUMBERS = frozenset(
         "captures",
     )
 )
-PATH_HELP = "a prefix, any of its files, or a directory with a checkpoint in it"
+PATH_HELP = "a prefix, any of its files, or a directory with a checkpoint in it; or its URL"
 GRAPH_HELP = (
     "a graph (.meta, .pb, .pbtxt, .cpb), a SavedModel's directory, "
     "or a checkpoint with a graph beside it"

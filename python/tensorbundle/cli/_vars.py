@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tensorbundle.cli import _patterns, _text
+from tensorbundle.cli import _patterns, _storage, _text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("-b", "--bytes", action="store_true", help="sizes to the byte instead of KiB, MiB, …")
     add("--tags", metavar="TAG,TAG", help="which graph of a SavedModel")
     add("--json", action="store_true", help="one JSON document, with all that is known")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from tensorbundle.cli import _source, _variable_rows
 
     matches = _patterns.matcher(args.match) if args.match else None
-    source = _source.find(args.path)
+    source = _source.find(*_storage.located(args, args.path))
     meta = source.graph(_source.tags(args.tags))
     variables = tensorbundle.Variables(source.checkpoint, meta)
     every = _variable_rows.rows(variables)

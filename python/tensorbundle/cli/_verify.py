@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from tensorbundle.cli import _progress, _text
+from tensorbundle.cli import _progress, _storage, _text
 from tensorbundle.errors import CheckpointError
 
 TYPE_CHECKING = False
@@ -51,6 +51,7 @@ def add_parser(commands: _text.Commands) -> None:
     add("--follow", action="store_true", help="go where a state file says, also outside of it")
     add("-q", "--quiet", action="store_true", help="no progress, and nothing of what is sound")
     add("--json", action="store_true", help="one JSON document, with all that is known")
+    _storage.add_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -93,12 +94,21 @@ def _check(args: argparse.Namespace, path: str) -> tuple[VerifyReport, Checkpoin
     import tensorbundle
 
     mmap, follow = not args.no_mmap, args.follow
-    title = f"verify {_text.safe(os.path.basename(path) or path)}"  # noqa: PTH119
+    options = _storage.options_of(args, path)
+    title = f"verify {_text.safe(os.path.basename(_storage.shown(path)))}"  # noqa: PTH119
     with _progress.Progress(title, quiet=args.quiet) as progress:
         if not args.salvage:
-            return tensorbundle.verify(path, mmap=mmap, follow=follow, progress=progress), None
+            report = tensorbundle.verify(
+                path, mmap=mmap, follow=follow, progress=progress, storage_options=options
+            )
+            return report, None
         saved = tensorbundle.open(
-            path, mmap=mmap, follow=follow, on_error="skip", progress=progress
+            path,
+            mmap=mmap,
+            follow=follow,
+            on_error="skip",
+            progress=progress,
+            storage_options=options,
         )
         assert saved.report is not None
         return saved.report, saved

@@ -93,8 +93,9 @@ fn raw(bundle: &Bundle, name: &[u8], options: &ReadOptions) -> Result<Vec<u8>, E
     }
 }
 
-const MODES: [Options; 2] =
-    [true, false].map(|mmap| Options { mmap, verify: true, ..Options::default() });
+fn modes() -> [Options; 2] {
+    [true, false].map(|mmap| Options { mmap, verify: true, ..Options::default() })
+}
 
 #[test]
 fn views_lie_in_one_map_and_outlive_the_bundle() {
@@ -187,7 +188,7 @@ proptest! {
             writer.add(slice_key(b"w", slice), 17, &lens, i % shards, &bytes);
         }
         let prefix = writer.write(dir.path());
-        for mode in MODES {
+        for mode in modes() {
             let bundle = Bundle::open(&prefix, mode).unwrap();
             prop_assert_eq!(&raw(&bundle, b"w", &ReadOptions::default()).unwrap(), &tensor);
             let (a, b) = (rows.0.index(dims[0] as usize + 1) as u64, rows.1.index(dims[0] as usize + 1) as u64);
