@@ -169,7 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Breaks the connection off."""
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.connection.close()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
 
     def _list(self, request: Request, path: str, folder: Path) -> None:
         if not path.endswith("/"):

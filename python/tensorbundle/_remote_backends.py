@@ -76,12 +76,12 @@ def _http(url: str, open_fs: Callable[[], tuple[Any, str]]) -> Address:
     bare = _without_query(url)
     query = url[len(bare) :].partition("#")[0]
     scheme, _, rest = bare.partition("://")
-    host, slash, path = rest.partition("/")
+    host, _, path = rest.partition("/")
     user, _, own = host.rpartition("@")
     root = f"{scheme.lower()}://{own}"
     secrets = [each for each in (query.lstrip("?"), user, user.partition(":")[2]) if each]
     return Address(
-        f"{root}{slash}{path}",
+        f"{root}/{path}",
         root,
         f"{scheme.lower()}://{host}",
         query,

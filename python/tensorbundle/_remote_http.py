@@ -115,6 +115,9 @@ class Http:
         return found
 
     async def _stat(self, path: str) -> Info:
+        bare = path.partition("?")[0]
+        if bare.endswith("/"):  # by its name, also where the server does not list it
+            return Info(bare.rstrip("/").rpartition("/")[2], True, 0, 0, None)
         async with self._get(path, {}, "HEAD") as response:
             if response.status in BUSY or response.status in (404, 410):
                 _check(response)
