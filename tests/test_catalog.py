@@ -421,7 +421,7 @@ def test_what_cannot_be_walked_is_a_finding_and_drops_nothing(
     catalog.index(store, output)
     real = _index.walk
 
-    def walk(_: list[str], follow: bool, progress: Any) -> Any:
+    def walk(_: list[str], follow: bool, progress: Any, _store: Any) -> Any:
         inside = [str(path) for path in store.iterdir() if path.name != "run"]
         places, _, directories, links = real(inside, follow, progress)
         columns = ("path", "kind", "part", "tensor", "file", "shard", "start", "end", "text")

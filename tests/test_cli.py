@@ -188,7 +188,7 @@ def test_a_closed_output_is_no_crash(small: str) -> None:
 def test_ctrl_c_is_quiet() -> None:
     code = (
         "import sys, time, tensorbundle;"
-        "tensorbundle.open = lambda path: (print('opening', flush=True), time.sleep(60));"
+        "tensorbundle.open = lambda path, **_: (print('opening', flush=True), time.sleep(60));"
         "from tensorbundle.cli import run; sys.exit(run())"
     )
     with subprocess.Popen(

@@ -1,8 +1,7 @@
-"""How often a store is asked, and for how many bytes."""
+"""How often a store is asked, and for how many bytes; what is kept of it on this machine."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +10,31 @@ import pytest
 
 import tensorbundle as tb
 from http_store import Behaviour, serve
+from tensorbundle._remote import Store
 from writer import Bundle
 
-COUNT = 40_000
+ROOM = 64 << 10
+
+
+def names(count: int) -> list[str]:
+    return [f"layer_{i:06d}/some/scope/kernel" for i in range(count)]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``small``, ``large`` and ``larger`` by their indexes; ``parts``: one partitioned tensor."""
     folder = tmp_path_factory.mktemp("store")
+    for name, count in (("small", 100), ("large", 20_000), ("larger", 40_000)):
+        bundle = Bundle()
+        for i, each in enumerate(names(count)):
+            bundle.add(each, np.float32(i))
+        bundle.write(folder / name)
+    parts = Bundle(shards=2)
+    table = np.arange(4000 * 8, dtype=np.float32).reshape(4000, 8)
+    slices = [[(i * 500, 500), (0, 8)] for i in range(8)]
+    parts.add_sliced("table", table, slices, shards=[i // 4 for i in range(8)])
+    parts.add("big", np.arange(5 << 20, dtype=np.float32).reshape(-1, 1 << 10))
+    parts.write(folder / "parts")
     return folder
 
 
@@ -26,3 +42,168 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(folder: Path) -> Iterator[Behaviour]:
     with serve(folder) as running:
         yield running
+
+
+def asked(server: Behaviour, part: str = "") -> list[tuple[int, int] | None]:
+    """The ranges of GETs."""
+    got = [each for each in server.requests if part in each.path and each.method == "GET"]
+    return [each.range for each in got]
+
+
+@pytest.mark.parametrize("name", ["small", "large", "larger"])
+def test_listing(server: Behaviour, folder: Path, name: str) -> None:
+    size = (folder / f"{name}.index").stat().st_size
+    assert size < 8 << 20
+    with tb.open(f"{server.url}/{name}") as ckpt:
+        assert list(ckpt) == list(tb.open(folder / name))
+    assert len(server.requests) <= 4, [(each.method, each.range) for each in server.requests]
+    assert server.sent() <= size + ROOM
+    assert not [each for each in server.requests if ".data-" in each.path]
+
+
+def test_one_tensor_of_many(server: Behaviour, folder: Path) -> None:
+    size = (folder / "larger.index").stat().st_size
+    ckpt = tb.open(f"{server.url}/larger")
+    name = names(40_000)[31_000]
+    assert ckpt[name] == 31_000
+    assert len(asked(server, ".index")) == 3  # its end, the block with the header, one more
+    assert server.sent() < size / 2
+    assert asked(server, ".data-") == [(31_000 * 4, 31_001 * 4)]
+
+
+def test_rows(server: Behaviour) -> None:
+    ckpt = tb.open(f"{server.url}/parts")
+    server.clear()
+    big = ckpt.read("big", rows=slice(10, 12))
+    assert big[0, 0] == 10 << 10
+    assert [end - start for start, end in asked(server, ".data-")] == [2 * 4 << 10]  # type: ignore
+
+
+def test_a_large_tensor_comes_in_parts(server: Behaviour) -> None:
+    ckpt = tb.open(f"{server.url}/parts")
+    server.clear()
+    assert ckpt["big"][-1, -1] == (5 << 20) - 1
+    ranges = sorted(each for each in asked(server, ".data-") if each is not None)
+    assert [end - start for start, end in ranges] == [8 << 20, 8 << 20, 4 << 20]
+
+
+def test_slices(server: Behaviour, folder: Path) -> None:
+    ckpt, local = tb.open(f"{server.url}/parts"), tb.open(folder / "parts")
+    server.clear()
+    assert np.array_equal(ckpt["table"], local["table"])
+    assert len(asked(server, ".data-")) == 2  # the slices of a shard lie together
+    server.clear()
+    rows = ckpt.read("table", rows=slice(490, 510))
+    assert np.array_equal(rows, local["table"][490:510])
+    assert server.sent() == 20 * 8 * 4 or server.sent() <= 20 * 8 * 4 + ROOM
+    assert len(asked(server, ".data-")) == 1
+
+
+def test_chunks_merge_small_tensors(server: Behaviour) -> None:
+    ckpt = tb.open(f"{server.url}/larger")
+    list(ckpt)
+    server.clear()
+    total = sum(float(chunk.array) for chunk in ckpt.chunks(1 << 20))
+    assert total == sum(range(40_000))
+    assert len(asked(server, ".data-")) <= 12
+
+
+def test_a_cache(server: Behaviour, folder: Path, tmp_path: Path) -> None:
+    url, options = f"{server.url}/larger", {"cache": str(tmp_path / "cache")}
+    want = list(tb.open(folder / "larger"))
+    assert list(tb.open(url, storage_options=options)) == want
+    assert asked(server, ".index") == [(0, (folder / "larger.index").stat().st_size)]
+    server.clear()
+    assert list(tb.open(url, storage_options=options)) == want
+    assert [each.method for each in server.requests] == ["HEAD"]
+    assert tb.open(url, storage_options=options)[want[7]] == 7
+
+
+def test_a_damaged_cache_is_not_believed(server: Behaviour, tmp_path: Path) -> None:
+    url, options = f"{server.url}/small", {"cache": tmp_path}
+    want = list(tb.open(url, storage_options=options))
+    (kept,) = tmp_path.glob("*.index")
+    whole = kept.read_bytes()
+    flipped = bytearray(whole)
+    flipped[100] ^= 1
+    for damaged in (b"", whole[:-20], whole + b"x", bytes(flipped)):
+        kept.write_bytes(damaged)
+        server.clear()
+        assert list(tb.open(url, storage_options=options)) == want
+        assert len(asked(server, ".index")) == 1
+        assert kept.read_bytes() == whole
+    assert [each.name for each in tmp_path.iterdir()] == [kept.name]
+
+
+def test_a_cache_holds_one_version(server: Behaviour, folder: Path, tmp_path: Path) -> None:
+    url, options = f"{server.url}/small", {"cache": tmp_path}
+    tb.open(url, storage_options=options)
+    server.contents["/small.index"] = (folder / "large.index").read_bytes()
+    assert len(tb.open(url, storage_options=options)) == 20_000
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_cache_that_cannot_be_written(server: Behaviour, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    options = {"cache": tmp_path / "file"}
+    assert len(tb.open(f"{server.url}/small", storage_options=options)) == 100
+
+
+def test_the_users_cache(
+    server: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tb.open(f"{server.url}/small", storage_options={"cache": True})
+    assert len(list((tmp_path / "tensorbundle").iterdir())) == 1
+
+
+def test_paths_and_urls(tmp_path: Path, folder: Path) -> None:
+    odd = tmp_path / "dir:"
+    odd.mkdir()
+    for file in folder.glob("small*"):
+        (odd / file.name).write_bytes(file.read_bytes())
+    for path in (f"{odd}//small", f"file://{folder}/small", f"file://localhost{folder}/small"):
+        with tb.open(path) as ckpt:
+            assert len(ckpt) == 100
+            assert not ckpt.prefix.startswith("file:")
+    with pytest.raises(FileNotFoundError):
+        tb.open("unknown://here/small")
+    with pytest.raises(ValueError, match="storage_options are for URLs"):
+        tb.open(folder / "small", storage_options={"anon": True})
+
+
+def test_a_given_file_system(folder: Path) -> None:
+    import fsspec
+
+    fs = fsspec.filesystem("memory")
+    fs.put(str(folder), "/given", recursive=True)
+    ckpt = tb.open("/given/small", storage_options={"filesystem": fs})
+    assert len(ckpt) == 100
+    assert ckpt[names(3)[2]] == 2
+    with pytest.raises(TypeError, match="filesystem="):
+        Store("x", {"filesystem": fs}).__reduce__()
+    with pytest.raises(TypeError, match="fsspec or a store of obstore, not a dict"):
+        tb.open("x", storage_options={"filesystem": {}})
+    fs.rm("/given", recursive=True)
+
+
+def test_obstore(folder: Path) -> None:
+    import obstore
+    from obstore.store import LocalStore, MemoryStore
+
+    memory = MemoryStore()
+    for file in folder.glob("small*"):
+        obstore.put(memory, f"run/{file.name}", file.read_bytes())
+    for store, path in ((memory, "run/small"), (memory, "run"), (LocalStore(folder), "small")):
+        ckpt = tb.open(path, storage_options={"filesystem": store})
+        assert list(ckpt) == list(tb.open(folder / "small"))
+        assert ckpt[names(3)[2]] == 2
+        assert not ckpt.verify().findings
+    ckpt = tb.open("run/small", storage_options={"filesystem": memory})
+    obstore.put(memory, "run/small.data-00000-of-00001", bytes(400))
+    ckpt[names(3)[2]]
+    obstore.put(memory, "run/small.data-00000-of-00001", bytes(400))
+    with pytest.raises(tb.CorruptionError, match="replaced while it was read"):
+        ckpt[names(3)[2]]
+    with pytest.raises(FileNotFoundError):
+        tb.open("run/nothing", storage_options={"filesystem": memory})

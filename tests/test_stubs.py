@@ -216,6 +216,7 @@ def test_results_fit_what_is_declared(reader: Any) -> None:
             "salvage": (reader.prefix, True, True, False, None),
             "verify": (None,),
             "shard_path": (0,),
+            "read_ahead": (0, 0, 0),
             "contains": (name,),
             "has_key": (name,),
             "require_key": (name,),

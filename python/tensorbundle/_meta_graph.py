@@ -32,8 +32,9 @@ def load_meta_graph(
     Args:
         source: a path or URL, or the bytes of a file. ``MetaGraphDef``, ``SavedModel`` and
             ``GraphDef`` are told apart by their content, and so are binary and text format (a text
-            is turned into binary in memory). The directory of a SavedModel stands for the file in it: ``saved_model.cpb``
-            (in chunks), else ``.pb``, else ``.pbtxt``, as TensorFlow's C++ has it.
+            is turned into binary in memory). The directory of a SavedModel stands for the file in
+            it: ``saved_model.cpb`` (in chunks), else ``.pb``, else ``.pbtxt``, as TensorFlow's C++
+            has it.
         tags: which graph of a SavedModel is meant: the one with exactly these tags. Without them
             the only
             one, or else the one tagged ``serve``.

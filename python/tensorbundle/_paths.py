@@ -48,9 +48,11 @@ def located(
         CheckpointError: what it takes to read such a URL is not installed.
     """
     plain = plain_path(path)
-    if storage_options is not None and not hasattr(storage_options, "get"):
-        return plain, storage_options  # pyright: ignore[reportReturnType]
-    options: Mapping[str, object] | None = storage_options  # pyright: ignore[reportAssignmentType]
+    options: Mapping[str, object] | None
+    if storage_options is None or hasattr(storage_options, "keys"):
+        options = storage_options  # type: ignore[assignment]  # pyright: ignore
+    else:
+        return plain, storage_options  # type: ignore[return-value]  # pyright: ignore
     if "://" in plain:
         scheme = plain.partition("://")[0].rpartition("::")[2].lower()
         if scheme in ("file", "local") and "::" not in plain:

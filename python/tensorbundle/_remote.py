@@ -144,7 +144,7 @@ class Store:
         for each in entries:
             if each.size is not None and not each.is_dir:
                 self._sizes[f"{folder}/{each.name}"] = each.version, each.size
-        return [tuple(each) for each in entries]
+        return [(e.name, e.is_dir, e.size, e.mtime_ns, e.version) for e in entries]
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         """Bytes of a file that has this version."""

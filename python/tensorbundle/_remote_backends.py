@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ._remote import Backend, BusyError, Info, ReplacedError, needs
@@ -39,6 +40,8 @@ class Address(NamedTuple):
         if not path.startswith(self.root):
             raise FileNotFoundError(2, f"it is not in the store {self.root}", path)
         path = path[len(self.root) :]
+        if not self.root:  # paths of a store that was given
+            path = "" if path == "." else path.removeprefix("./")
         if self.root.startswith("http"):
             path = path.replace("?", "%3F")
         return f"{self.inner_root}{path}{self.query}"
@@ -50,15 +53,17 @@ def address_of(url: str, options: Mapping[str, object], filesystem: object) -> A
         return _given(url, filesystem)
     scheme = url.rpartition("::")[2].partition("://")[0].lower()
     try:
-        import fsspec.core
+        core: Any = import_module("fsspec.core")
     except ImportError:
         raise needs("fsspec", f"{scheme}://") from None
 
     def open_fs() -> tuple[Any, str]:
         try:
-            return fsspec.core.url_to_fs(_without_query(url), use_listings_cache=False, **options)
+            found: tuple[Any, str]
+            found = core.url_to_fs(_without_query(url), use_listings_cache=False, **options)
         except ImportError as error:
             raise needs(f"a library: {error}", f"{scheme}://") from None
+        return found
 
     if scheme in ("http", "https") and "::" not in url:
         return _http(url, open_fs)
@@ -153,11 +158,13 @@ class Obstore:
 
     def __init__(self, store: Any) -> None:
         self._store = store
+        self._library: Any = import_module("obstore")
 
     def stat(self, path: str) -> Info:
-        import obstore
-
+        obstore = self._library
         path = path.rstrip("/")
+        if not path:
+            return Info("", True, 0, 0, None)
         try:
             return _info({**obstore.head(self._store, path), "name": path})
         except FileNotFoundError:
@@ -167,9 +174,7 @@ class Obstore:
         return Info(path, True, 0, 0, None)
 
     def list(self, path: str) -> list[Info]:
-        import obstore
-
-        found = obstore.list_with_delimiter(self._store, path.rstrip("/"))
+        found = self._library.list_with_delimiter(self._store, path.rstrip("/"))
         if not found["objects"] and not found["common_prefixes"]:
             raise FileNotFoundError(2, os.strerror(2))
         folders = [_base(each) for each in found["common_prefixes"]]
@@ -177,18 +182,14 @@ class Obstore:
         return [*(Info(each, True, 0, 0, None) for each in folders), *files]
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
-        import obstore
-
         with _told():
-            found = obstore.get(self._store, path, options={"range": (start, end)})
+            found = self._library.get(self._store, path, options={"range": (start, end)})
             _hold(version, _info({**found.meta, "name": path}).version)
             return bytes(found.bytes())
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
-        import obstore
-
         with _told():
-            found = obstore.get(self._store, path)
+            found = self._library.get(self._store, path)
             _hold(version, _info({**found.meta, "name": path}).version)
             for part in found:
                 into.write(part)
@@ -225,11 +226,11 @@ def _status(error: Exception) -> int | None:
             found = getattr(each, name, None)
             if isinstance(found, int) or (isinstance(found, str) and found.isdecimal()):
                 return int(found)
-        response = getattr(each, "response", None)
-        if isinstance(response, Mapping):
-            metadata: Any = response.get("ResponseMetadata", {})
-            if isinstance(metadata.get("HTTPStatusCode"), int):
-                return int(metadata["HTTPStatusCode"])
+        response: Any = getattr(each, "response", None)
+        if isinstance(response, dict):  # of botocore
+            found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if isinstance(found, int):
+                return found
     return None
 
 

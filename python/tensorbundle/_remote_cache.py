@@ -2,7 +2,7 @@
 
     <directory>/<hash of URL>-<hash of version>.index    index | CRC-32 | length
 
-A file takes its name when it is complete. One whose checksum or length is not right is not believed.
+A file takes its name when it is complete. One whose checksum or length is wrong is not believed.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ class Cache:
         """``where``: a path; or ``True``, for this user's own."""
         if where is True:
             self._directory = default_directory()
-        elif isinstance(where, (str, os.PathLike)):
-            self._directory = Path(os.fsdecode(where))
+        elif isinstance(where, (str, Path)):
+            self._directory = Path(where)
         else:
-            raise TypeError(f"cache must be a directory or True, not {type(where).__name__}")
+            raise TypeError(
+                f"cache must be a directory (str or Path) or True, not {type(where).__name__}"
+            )
 
     @staticmethod
     def may_keep(version: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine
 from email.utils import parsedate_to_datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from ._remote import BusyError, Info, ReplacedError, WholeFilesError
@@ -95,9 +96,8 @@ class Http:
 
     def _sync(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         import aiohttp
-        from fsspec.asyn import sync
-        from fsspec.exceptions import FSTimeoutError
 
+        sync: Any = import_module("fsspec.asyn").sync
         try:
             found: T = sync(self._fs.loop, work)
         except (aiohttp.InvalidURL, ValueError) as error:
@@ -106,8 +106,7 @@ class Http:
             aiohttp.ClientConnectionError,
             aiohttp.ClientPayloadError,
             ConnectionError,
-            TimeoutError,
-            FSTimeoutError,
+            TimeoutError,  # fsspec's own is one
         ) as error:
             raise BusyError(5, f"{type(error).__name__}: {error}") from None
         except aiohttp.ClientError as error:

@@ -30,7 +30,7 @@ def alone(source: Source, tags: list[str] | None, *, as_json: bool) -> int:
     from tensorbundle.cli import _saved_model
 
     assert source.graph_path is not None
-    saved = _saved_model.facts(source.graph_path, tags)
+    saved = _saved_model.facts(source.graph_path, source.store, tags)
     if _saved_model.has_several(saved):
         graph = None  # which one is meant need not be known: all are told
     else:

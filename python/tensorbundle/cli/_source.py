@@ -24,7 +24,7 @@ class Source:
     `missing` says why there is no checkpoint.
     """
 
-    __slots__ = ("_store", "checkpoint", "graph_path", "missing")
+    __slots__ = ("checkpoint", "graph_path", "missing", "store")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Source:
         store: Store | None,
         missing: str | None = None,
     ) -> None:
-        self._store = store
+        self.store = store
         self.checkpoint = checkpoint
         self.graph_path = graph_path
         self.missing = missing
@@ -41,7 +41,7 @@ class Source:
     def graph(self, tags: list[str] | None = None) -> MetaGraph | None:
         if self.graph_path is None:
             return None
-        return tensorbundle.load_meta_graph(self.graph_path, tags=tags, storage_options=self._store)
+        return tensorbundle.load_meta_graph(self.graph_path, tags=tags, storage_options=self.store)
 
 
 def find(path: str, store: Store | None) -> Source:
