@@ -72,7 +72,7 @@ def address_of(url: str, options: Mapping[str, object], filesystem: object) -> A
     start = shown[: -len(inner)] if inner and shown.endswith(inner) else f"{scheme}://"
     if not shown.startswith(start) or not shown.endswith(inner):
         shown = start + inner
-    return Address(shown, start, "", "", [], lambda: Fsspec(open_fs()[0]))
+    return Address(shown, start, "", "", [], lambda: _of(open_fs()[0]))
 
 
 def _http(url: str, open_fs: Callable[[], tuple[Any, str]]) -> Address:
@@ -117,7 +117,15 @@ def _given(path: str, filesystem: Any) -> Address:
     if "http" in ([protocol] if isinstance(protocol, str) else protocol):
         return _http(path, lambda: (filesystem, path))
     inner = str(filesystem._strip_protocol(path))
-    return Address(inner, "", "", "", [], lambda: Fsspec(filesystem))
+    return Address(inner, "", "", "", [], lambda: _of(filesystem))
+
+
+def _of(fs: Any) -> Backend:
+    if type(fs).__module__.partition(".")[0] == "s3fs":
+        from ._remote_s3 import S3
+
+        return S3(fs)
+    return Fsspec(fs)
 
 
 class Fsspec:
@@ -127,11 +135,11 @@ class Fsspec:
         self._fs = fs
 
     def stat(self, path: str) -> Info:
-        with _told():
+        with told():
             return _info(self._fs.info(path))
 
     def list(self, path: str) -> list[Info]:
-        with _told():
+        with told():
             found = [_info(each) for each in self._fs.ls(path, detail=True)]
         # Some have the directory itself among its entries.
         own = path.rstrip("/").rpartition("/")[2]
@@ -140,17 +148,17 @@ class Fsspec:
         return [each for each in found if each.name]
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
-        with _told():
+        with told():
             found = bytes(self._fs.cat_file(path, start=start, end=end))
             now = _info(self._fs.info(path)).version
-        _hold(version, now)
+        hold(version, now)
         return found
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
-        with _told():
+        with told():
             into.write(self._fs.cat_file(path))
             now = _info(self._fs.info(path)).version
-        _hold(version, now)
+        hold(version, now)
 
 
 class Obstore:
@@ -182,20 +190,20 @@ class Obstore:
         return [*(Info(each, True, 0, 0, None) for each in folders), *files]
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
-        with _told():
+        with told():
             found = self._library.get(self._store, path, options={"range": (start, end)})
-            _hold(version, _info({**found.meta, "name": path}).version)
+            hold(version, _info({**found.meta, "name": path}).version)
             return bytes(found.bytes())
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
-        with _told():
+        with told():
             found = self._library.get(self._store, path)
-            _hold(version, _info({**found.meta, "name": path}).version)
+            hold(version, _info({**found.meta, "name": path}).version)
             for part in found:
                 into.write(part)
 
 
-class _told:  # noqa: N801 - reads like a word where it is used
+class told:  # noqa: N801 - reads like a word where it is used
     """What libraries raise, as ``OSError``: busy, if asking again may help."""
 
     def __enter__(self) -> None:
@@ -207,6 +215,8 @@ class _told:  # noqa: N801 - reads like a word where it is used
         if not isinstance(error, Exception):
             return
         status = _status(error)
+        if status in (412, 416):
+            raise ReplacedError(116, "it no longer has the bytes that are wanted")
         if status in (401, 403):
             raise PermissionError(13, f"the store answers {status}: not with these credentials")
         if status == 404:
@@ -234,7 +244,7 @@ def _status(error: Exception) -> int | None:
     return None
 
 
-def _hold(version: str | None, now: str | None) -> None:
+def hold(version: str | None, now: str | None) -> None:
     if version is not None and now is not None and version != now:
         raise ReplacedError(116, f"it is now {now}, and was {version}")
 
