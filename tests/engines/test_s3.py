@@ -90,7 +90,7 @@ class Calls:
         async def call(fs: Any, method: str, *lists: Any, **options: Any) -> Any:
             self.made.append((method, str(options.get("Key", options.get("Prefix", "")))))
             if self.before is not None:
-                self.before(method, options)
+                self.before(method)
             return await real(fs, method, *lists, **options)
 
         patch.setattr(s3fs.S3FileSystem, "_call_s3", call)
@@ -171,7 +171,7 @@ def test_a_busy_store_is_asked_again(stores: Stores, calls: Calls) -> None:
     url = stores.url(DATA / "mnist_mlp")
     left = [3]
 
-    def busy(method: str, options: dict[str, Any]) -> None:
+    def busy(method: str) -> None:
         if method == "get_object" and left[0]:
             left[0] -= 1
             answer = {"Error": {"Code": "503"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
@@ -189,15 +189,15 @@ def test_what_is_refused(stores: Stores, calls: Calls) -> None:
 
     url = stores.url(DATA / "mnist_mlp")
 
-    def refuse(method: str, options: dict[str, Any]) -> None:
+    def refuse(method: str) -> None:
         answer = {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
         raise PermissionError(13, "Forbidden") from ClientError(answer, method)
 
     calls.before = refuse
     with pytest.raises(PermissionError, match="not with these credentials"):
         tb.open(url)
+    calls.before = None
     with pytest.raises(FileNotFoundError, match="s3://no-such-bucket/m"):
-        calls.before = None
         tb.open("s3://no-such-bucket/m")
 
 
