@@ -144,7 +144,7 @@ def index(
         output: a directory, which all nodes must see, too: in it ``checkpoints/*.parquet``,
             ``tensors/*.parquet``, ``findings/*.parquet`` and ``stats/*.parquet``.
         address: of the cluster, as for :func:`ray.init`. Without, the one that is connected is
-            used, or one on this machine, which ends with the call.
+            used, or that ``RAY_ADDRESS`` names, or one on this machine, which ends with the call.
         verify: check all data.
         stats: say in table ``stats`` what the values of tensors are like.
         follow_links: go where links to directories lead; one worker then finds all.
@@ -174,11 +174,13 @@ def index(
 
 
 def _start(address: str | None) -> None:
+    """Connects, or starts workers on this machine: without a dashboard, and nobody is told."""
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
-    if address is None:
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if address == "local":
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options |= {"include_dashboard": False}
-    _ray.init(address=address or "local", **options)
+    _ray.init(address=address, **options)
 
 
 class _Ray:

@@ -220,8 +220,9 @@ def index(
         roots: directories, or checkpoints; all nodes must see them under these names.
         output: a directory, which all nodes must see, too: in it ``checkpoints/*.parquet``,
             ``tensors/*.parquet``, ``findings/*.parquet`` and ``stats/*.parquet``.
-        address: the URL of a master. Without, the active session is used, or one on this machine;
-            a session that was not there ends with the call. Spark Connect has no such jobs.
+        address: the URL of a master. Without, the active session is used, or what
+            ``spark-submit`` says, or one on this machine; a session that was not there ends with
+            the call. Spark Connect has no such jobs.
         verify: check all data.
         stats: say in table ``stats`` what the values of tensors are like.
         follow_links: go where links to directories lead; one worker then finds all.
@@ -255,10 +256,12 @@ def index(
 def _start(address: str | None) -> SparkSession:
     """A session. On this machine, too, a task is tried four times, and with this Python."""
     builder = SparkSession.builder.appName("tensorbundle index")
-    if address is None:
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has said where
+    if address is None and not submitted:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        address = "local[*,4]"
         builder = builder.config("spark.ui.enabled", "false")
-    return builder.master(address or "local[*,4]").getOrCreate()
+    return (builder.master(address) if address else builder).getOrCreate()
 
 
 class _Spark:

@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tensorbundle_store::{
-    Error, Files, Kind, Stat, Stopped, Watch, dir_and_name, index_path, on_all_cores,
+    Error, Files, Kind, Result, Stat, Stopped, Watch, dir_and_name, index_path, on_all_cores,
 };
 use tensorbundle_wire::fingerprint::fingerprint64;
 
@@ -91,6 +91,15 @@ impl Place {
         path_text(&self.path)
     }
 
+    /// How many bytes its index and its graph have: what is read of it if its data is not.
+    pub fn index_bytes(&self) -> u64 {
+        let read = |stamp: &&Stamp| {
+            let name = stamp.path.file_name().unwrap_or_default();
+            is_index(name) || ends(name, ".meta")
+        };
+        self.stamps.iter().filter(read).map(|stamp| stamp.size).sum()
+    }
+
     /// A word of 64 bits that changes when one of its files does: its size, or when it was changed.
     pub fn signature(&self) -> u64 {
         let mut text = Vec::new();
@@ -127,11 +136,12 @@ struct Contents {
     links: Vec<PathBuf>,
 }
 
-/// Walks directories. The error is that `watch` stopped it.
+/// Walks directories; without `deep` none that lies in one of them. The error is that `watch` stopped it.
 pub fn walk(
     files: &Files,
     roots: &[PathBuf],
     follow_links: bool,
+    deep: bool,
     watch: &mut Watch<'_>,
 ) -> Result<Walked, Stopped> {
     let mut walked = Walked::default();
@@ -180,11 +190,27 @@ pub fn walk(
             walked.links += links.len();
         }
         next.sort();
-        level = next;
+        level = if deep { next } else { Vec::new() };
     }
     walked.places.sort_by(|a, b| a.path.cmp(&b.path));
     walked.troubles.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(walked)
+}
+
+/// The directories in one, by their names alone, and how many links to others. What a writer left is neither.
+pub fn folders(files: &Files, dir: &Path) -> Result<(Vec<PathBuf>, usize)> {
+    let entries = files.read_dir(dir).map_err(|error| Error::io(dir, error, "a directory"))?;
+    let (mut found, mut links) = (Vec::new(), 0);
+    for entry in entries.iter().filter(|entry| temporary(&entry.name).is_none()) {
+        let path = dir.join(&entry.name);
+        match entry.kind {
+            Kind::Dir => found.push(path),
+            Kind::Link => links += usize::from(files.is_dir(&path)),
+            _ => {}
+        }
+    }
+    found.sort();
+    Ok((found, links))
 }
 
 /// What tells a directory from all others, however it is called.
