@@ -217,6 +217,7 @@ class Places:
     def paths(self) -> list[str]: ...
     def signatures(self) -> list[tuple[str, str]]: ...
     def sizes(self) -> list[int]: ...
+    def index_sizes(self) -> list[int]: ...
     def scan(
         self,
         numbers: list[int],
@@ -231,8 +232,12 @@ def walk(
     follow_links: bool,
     progress: Callable[[int, int], object] | None,
     store: Store | None = None,
+    deep: bool = True,
 ) -> tuple[Places, ArrowTable, int, int]:
     """Below :func:`tensorbundle.catalog.discover`."""
+
+def folders(directory: str, store: Store | None = None) -> tuple[list[str], int]:
+    """The directories in one, by their names alone, and how many links to others."""
 
 def stats(
     reader: Reader,

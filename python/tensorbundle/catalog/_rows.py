@@ -108,7 +108,8 @@ def rows(
     """
     if table not in TABLES:
         raise ValueError(f"no table {table!r}: there are {', '.join(TABLES)}")
-    return tables(paths, verify=verify, stats=stats, mmap=mmap)[table]
+    look = {"verify": verify, "stats": stats, "mmap": mmap}
+    return tables(paths, **look, storage_options=storage_options)[table]
 
 
 def tables(
@@ -117,6 +118,7 @@ def tables(
     verify: bool = False,
     stats: bool = False,
     mmap: bool = True,
+    storage_options: StorageOptions = None,
 ) -> dict[str, ArrowTable]:
     """As :func:`rows`, but all four tables by name: each checkpoint is opened once for them.
 

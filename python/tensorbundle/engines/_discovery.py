@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from .._native import Places, places_of, walk
+from .._native import Places, folders, walk
+from .._paths import is_dir
+from .._remote import Store
 from ..catalog._index import _below  # pyright: ignore[reportPrivateUsage]
 
 ENOUGH = 64
@@ -34,9 +35,6 @@ MOST = 512
 EACH = 1 << 14
 """What it costs to open a checkpoint, however small, in bytes that could be read meanwhile."""
 
-LEFT = (".tempstate", "_temp", ".part-")
-"""What is in the names of directories that may be a writer's: the core says which of them are."""
-
 
 class Unit(NamedTuple):
     """A piece of the walk."""
@@ -44,6 +42,7 @@ class Unit(NamedTuple):
     roots: tuple[str, ...]
     deep: bool = True
     follow_links: bool = False
+    store: Store | None = None
 
 
 class Spot(NamedTuple):
@@ -67,7 +66,7 @@ class Found(NamedTuple):
     links: int
 
 
-def units_of(roots: list[str], follow_links: bool) -> list[Unit]:
+def units_of(roots: list[str], follow_links: bool, store: Store | None = None) -> list[Unit]:
     """Splits the walk of some directories.
 
     With ``follow_links`` it is one unit: whether a link leads to what was walked before is known
@@ -76,40 +75,34 @@ def units_of(roots: list[str], follow_links: bool) -> list[Unit]:
     Raises:
         OSError: a root does not exist.
     """
-    folders = [root for root in roots if os.path.isdir(root)]  # noqa: PTH112
-    lone = tuple(root for root in roots if root not in folders and not _known(root, folders))
+    above = [root for root in roots if is_dir(root, store)]
+    lone = tuple(root for root in roots if root not in above and not _known(root, above, store))
     if follow_links:
-        return [Unit(tuple(roots), follow_links=True)]
-    units = [Unit(lone)] if lone else []
-    waiting = _apart(folders)
+        return [Unit(tuple(roots), follow_links=True, store=store)]
+    units = [Unit(lone, store=store)] if lone else []
+    waiting = _apart(above, store)
     while waiting and len(waiting) < ENOUGH:
         below: list[str] = []
         for folder in waiting:
             try:
-                found, _ = _folders(folder)
+                found, _ = folders(folder, store)
             except OSError:
-                units.append(Unit((folder,)))  # its walk says what is wrong with it
+                units.append(Unit((folder,), store=store))  # its walk says what is wrong with it
             else:
-                units.append(Unit((folder,), deep=False))
+                units.append(Unit((folder,), deep=False, store=store))
                 below += found
         waiting = below
     together = max(1, -(-len(waiting) // MOST))
     steps = range(0, len(waiting), together)
-    return units + [Unit(tuple(waiting[i : i + together])) for i in steps]
+    return units + [Unit(tuple(waiting[i : i + together]), store=store) for i in steps]
 
 
 def explore(unit: Unit, data: bool) -> Found:
     """Walks a unit: a pure function, for workers. ``data``: all bytes will be read."""
-    if unit.deep:
-        places, troubles, directories, links = walk(list(unit.roots), unit.follow_links, None)
-        return Found(_spots(places, data), pa.table(troubles), directories, links)
-    (folder,) = unit.roots
-    try:
-        _, links = _folders(folder)
-        spots = _spots_in(folder, data)
-    except OSError:
-        return explore(Unit(unit.roots), data)  # which says what is wrong with it
-    return Found(spots, _no_troubles(), 1, links)
+    places, troubles, directories, links = walk(
+        list(unit.roots), unit.follow_links, None, unit.store, unit.deep
+    )
+    return Found(_spots(places, data), pa.table(troubles), directories, links)
 
 
 def put_together(all_found: Iterable[Found]) -> Found:
@@ -128,97 +121,32 @@ def _no_troubles() -> pa.Table:
     return pa.table(walk([], False, None)[1])
 
 
-def _known(root: str, folders: list[str]) -> bool:
+def _known(root: str, above: list[str], store: Store | None) -> bool:
     """Does the walk of a directory find this checkpoint? What is none raises."""
-    (path,) = walk([root], False, None)[0].paths()
-    return any(_reached(os.path.dirname(path), folder) for folder in folders)  # noqa: PTH120
+    (path,) = walk([root], False, None, store)[0].paths()
+    own = os.path.dirname(path)  # noqa: PTH120
+    return any(_reached(own, folder, store) for folder in above)
 
 
-def _apart(folders: list[str]) -> list[str]:
+def _apart(above: list[str], store: Store | None) -> list[str]:
     """Without those that the walk of another comes by."""
-    once = sorted(set(folders))
+    once = sorted(set(above))
     return [
-        root for root in once if not any(root != other and _reached(root, other) for other in once)
+        root
+        for root in once
+        if not any(root != other and _reached(root, other, store) for other in once)
     ]
 
 
-def _reached(folder: str, root: str) -> bool:
+def _reached(folder: str, root: str, store: Store | None) -> bool:
     """Does a walk come by a directory, which it does not if a link is on the way?"""
+    if store is not None or not _below(folder, [root]):
+        return _below(folder, [root])
     way = os.path.join(os.path.realpath(root), os.path.relpath(folder, root))  # noqa: PTH118
-    return _below(folder, [root]) and os.path.realpath(folder) == os.path.normpath(way)
-
-
-def _folders(folder: str) -> tuple[list[str], int]:
-    """The directories in one, and how many links there are to others; writers' are neither."""
-    found: list[str] = []
-    links: list[str] = []
-    suspects: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                (links if entry.is_symlink() else found).append(entry.path)
-                if any(mark in entry.name for mark in LEFT):
-                    suspects.append(entry.path)
-    left: set[str] = set()
-    if suspects:
-        checkpoints, *_ = places_of(suspects).scan(
-            list(range(len(suspects))), False, False, False, None
-        )
-        pairs = zip(suspects, checkpoints.column("status"), strict=True)
-        left = {path for path, status in pairs if status == "temporary"}
-    return sorted(set(found) - left), len(set(links) - left)
-
-
-def _spots_in(folder: str, data: bool) -> list[Spot]:
-    """The places in a directory itself."""
-    names: list[str] = []
-    broken: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            names.append(entry.name)
-            if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
-                broken.append(entry.name)
-    places = places_of(_beginnings(folder, names))
-    without_files = _without_files(_beginnings(folder, broken))
-    ((_, of_none),) = places_of(["\0/"]).signatures()  # where nothing can be
-    return [
-        spot
-        for spot in _spots(places, data)
-        if spot.signature != of_none or spot.path in without_files
-    ]
-
-
-def _beginnings(folder: str, names: list[str]) -> list[str]:
-    """Whatever the places of files are called, the names of the files begin so."""
-    found = {os.path.join(folder, name) for name in names}  # noqa: PTH118
-    for name in names:
-        cuts = (i for i, letter in enumerate(name) if letter in ".-")
-        found.update(os.path.join(folder, name[:i]) for i in cuts)  # noqa: PTH118
-    return sorted(found)
-
-
-def _without_files(paths: list[str]) -> set[str]:
-    """What of these is a place though none of its files is there: links that lead nowhere."""
-    places = places_of(paths)
-    _, _, findings, _ = places.scan(list(range(len(paths))), False, False, False, None)
-    said = zip(findings.column("path"), findings.column("kind"), strict=True)
-    nothing = {text for text, kind in said if kind == "nothing there"}
-    texts = [text for text, _ in places.signatures()]
-    return {path for path, text in zip(paths, texts, strict=True) if text not in nothing}
+    return os.path.realpath(folder) == os.path.normpath(way)
 
 
 def _spots(places: Places, data: bool) -> list[Spot]:
-    columns = zip(places.paths(), places.signatures(), places.sizes(), strict=True)
-    return [
-        Spot(path, text, signature, EACH + (size if data else _index_bytes(path)))
-        for path, (text, signature), size in columns
-    ]
-
-
-def _index_bytes(path: str) -> int:
-    """What is read of a checkpoint without its data: the index, and the graph beside it."""
-    size = 0
-    for ending in (".index", ".meta"):
-        with suppress(OSError):
-            size += os.stat(path + ending).st_size  # noqa: PTH116
-    return size
+    sizes = places.sizes() if data else places.index_sizes()
+    columns = zip(places.paths(), places.signatures(), sizes, strict=True)
+    return [Spot(path, text, signature, EACH + size) for path, (text, signature), size in columns]

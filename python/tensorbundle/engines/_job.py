@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
 import pyarrow as pa
 
+from .._remote import Store
 from ..catalog import IndexReport, tables
 from ..catalog._index import _below  # pyright: ignore[reportPrivateUsage]
 from ..catalog._rows import roots_of
@@ -25,6 +26,9 @@ from ..errors import CheckpointError
 from ._dataset import Dataset, Facts, Part, not_ok, write, write_rest
 from ._discovery import Found, Spot, Unit, explore, put_together, units_of
 from ._split import PARTS_A_SLOT, split
+
+if TYPE_CHECKING:
+    from .._paths import StorageOptions
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,6 +60,8 @@ class Look(NamedTuple):
     verify: bool = False
     stats: bool = False
     mmap: bool = True
+    store: Store | None = None
+    """Where they are; pickled without what could be secret, as workers have their own."""
 
     @property
     def data(self) -> bool:
@@ -84,11 +90,13 @@ def index(
     look: Look,
     follow_links: bool,
     progress: Progress | None,
+    storage_options: StorageOptions = None,
 ) -> IndexReport:
     """Indexes into a data set with an engine: below ``index`` of the engines' modules."""
     start = perf_counter()
     where = output_of(output)
-    paths = roots_of(roots)
+    paths, store = roots_of(roots, storage_options)
+    look = look._replace(store=store)
     dataset = Dataset(where)
     found = discover(engine, paths, look, follow_links)
     dataset.begin()
@@ -125,7 +133,7 @@ def index(
 
 def discover(engine: Engine, roots: list[str], look: Look, follow_links: bool) -> Found:
     """What is there, found by the engine's workers: some units each, for a call has its price."""
-    units = units_of(roots, follow_links)
+    units = units_of(roots, follow_links, look.store)
     calls = min(len(units), PARTS_A_SLOT * engine.slots)
     some = [units[i::calls] for i in range(calls)]
     return put_together(_call(engine, partial(explore_all, data=look.data), some, lambda _: None))
@@ -246,7 +254,8 @@ def _steps(paths: Sequence[str], look: Look) -> Iterator[dict[str, pa.Table]]:
 
 
 def _tables_of(paths: Sequence[str], look: Look) -> dict[str, pa.Table]:
-    made = tables(paths, verify=look.verify, stats=look.stats, mmap=look.mmap)
+    own = {"verify": look.verify, "stats": look.stats, "mmap": look.mmap}
+    made = tables(paths, **own, storage_options=look.store)
     return {name: pa.table(table) for name, table in made.items()}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import CheckpointError
 from . import EngineMissingError
@@ -35,6 +35,9 @@ from ._job import index as _index
 from ._split import split
 
 __all__ = ["CheckpointDatasource", "index"]
+
+if TYPE_CHECKING:
+    from .._paths import StorageOptions
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,6 +64,7 @@ class CheckpointDatasource(Datasource):
         stats: bool = False,
         follow_links: bool = False,
         mmap: bool = True,
+        storage_options: StorageOptions = None,
     ) -> None:
         """Reads nothing yet.
 
@@ -73,6 +77,8 @@ class CheckpointDatasource(Datasource):
             stats: look at the values of all tensors, too.
             follow_links: go where links to directories lead; one worker then finds all.
             mmap: map the shards for that.
+            storage_options: of URLs, as for :func:`tensorbundle.open`; for this process alone.
+                Workers find credentials where their own environment has them.
 
         Raises:
             ValueError: there is no such table.
@@ -80,9 +86,9 @@ class CheckpointDatasource(Datasource):
         super().__init__()  # type: ignore[no-untyped-call]
         if table not in TABLES:
             raise ValueError(f"no table {table!r}: there are {', '.join(TABLES)}")
-        self._roots = roots_of(roots)
+        self._roots, store = roots_of(roots, storage_options)
         self._table = table
-        self._look = Look(verify, stats, mmap)
+        self._look = Look(verify, stats, mmap, store)
         self._follow_links = follow_links
         self._projection_map: dict[str, str] | None = None
         self._found: Found | None = None
@@ -133,6 +139,7 @@ def index(
     follow_links: bool = False,
     mmap: bool = True,
     progress: Progress | None = None,
+    storage_options: StorageOptions = None,
 ) -> IndexReport:
     """Indexes every checkpoint below some directories with the workers of a Ray cluster.
 
@@ -150,6 +157,8 @@ def index(
         follow_links: go where links to directories lead; one worker then finds all.
         mmap: map the shards for ``verify`` and ``stats``.
         progress: called with the checkpoints done and all of them that are to be scanned.
+        storage_options: of URLs, as for :func:`tensorbundle.open`; for this process alone. Workers
+            find credentials where their own environment has them.
 
     Raises:
         OSError: a root does not exist; the output cannot be written.
@@ -162,7 +171,8 @@ def index(
     if ours or address is not None:
         _start(address)
     try:
-        return _index(roots, output, _Ray(), Look(verify, stats, mmap), follow_links, progress)
+        look = Look(verify, stats, mmap)
+        return _index(roots, output, _Ray(), look, follow_links, progress, storage_options)
     except RayError as error:
         raise CheckpointError(
             f"{os.fspath(output)}: Ray could not do it, the old data set is whole, and the next "

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from ..errors import CheckpointError
@@ -52,6 +52,9 @@ from ._job import index as _index
 from ._split import split
 
 __all__ = ["CheckpointSource", "index", "register"]
+
+if TYPE_CHECKING:
+    from .._paths import StorageOptions
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -125,7 +128,9 @@ class CheckpointSource(DataSource):
         )
         follow = _is_true(options, "followlinks")
         parts = int(options.get("parts", PARTS))
-        return CheckpointReader(roots_of(roots), table, look, follow, parts, schema)
+        plain, store = roots_of(roots)
+        look = look._replace(store=store)
+        return CheckpointReader(plain, table, look, follow, parts, schema)
 
     def _table(self) -> str:
         table = self.options.get("table", "tensors")
@@ -175,7 +180,7 @@ class CheckpointReader(DataSourceReader):
 
         Spark plans in a process that has no workers: it walks no further than it must.
         """
-        units = units_of(self._roots, self._follow_links)
+        units = units_of(self._roots, self._follow_links, self._look.store)
         here = [unit for unit in units if unit.follow_links or not unit.deep]
         found = put_together(explore(unit, self._look.data) for unit in here)
         pieces = [
@@ -210,6 +215,7 @@ def index(
     follow_links: bool = False,
     mmap: bool = True,
     progress: Progress | None = None,
+    storage_options: StorageOptions = None,
 ) -> IndexReport:
     """Indexes every checkpoint below some directories with the executors of a Spark cluster.
 
@@ -228,6 +234,8 @@ def index(
         follow_links: go where links to directories lead; one worker then finds all.
         mmap: map the shards for ``verify`` and ``stats``.
         progress: called with the checkpoints done and all of them that are to be scanned.
+        storage_options: of URLs, as for :func:`tensorbundle.open`; for this process alone. Workers
+            find credentials where their own environment has them.
 
     Raises:
         OSError: a root does not exist; the output cannot be written.
@@ -242,7 +250,7 @@ def index(
         raise ValueError(f"{address}: a session of {context.master} is active: stop it first")
     try:
         look = Look(verify, stats, mmap)
-        return _index(roots, output, _Spark(context), look, follow_links, progress)
+        return _index(roots, output, _Spark(context), look, follow_links, progress, storage_options)
     except Py4JJavaError as error:
         raise CheckpointError(
             f"{os.fspath(output)}: Spark could not do it, the old data set is whole, and the next "

@@ -37,7 +37,7 @@ mod variables;
 mod verify;
 
 pub use arrow::{Roles, Table, nodes_table, tensors_table, text};
-pub use catalog::{Place, ScanOptions, Tables, Trouble, Walked, places_of, scan, walk};
+pub use catalog::{Place, ScanOptions, Tables, Trouble, Walked, folders, places_of, scan, walk};
 pub use directory::checkpoints_in;
 pub use fingerprint::{index_fingerprint, read_fingerprint};
 pub use locate::{Located, is_checkpoint, locate, named_in};

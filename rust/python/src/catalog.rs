@@ -22,15 +22,17 @@ pub(crate) struct Places(Vec<Place>, Files);
 /// Checkpoints, tensors, findings and stats.
 type Four = (ArrowTable, ArrowTable, ArrowTable, ArrowTable);
 
-/// Walks directories: places, what could not be walked as findings, how many directories, how many links were left.
+/// Walks directories: places, what could not be walked as findings, how many directories, how many links were left. Without
+/// `deep` nothing that lies in a directory of them.
 #[pyfunction]
-#[pyo3(signature = (roots, follow_links, progress, store=None))]
+#[pyo3(signature = (roots, follow_links, progress, store=None, deep=true))]
 pub(crate) fn walk<'py>(
     py: Python<'py>,
     roots: Vec<PathBuf>,
     follow_links: bool,
     progress: Option<&Bound<'py, PyAny>>,
     store: Option<Bound<'py, PyAny>>,
+    deep: bool,
 ) -> PyResult<(Places, ArrowTable, usize, usize)> {
     let files = files(store);
     let sort = || {
@@ -43,7 +45,7 @@ pub(crate) fn walk<'py>(
     };
     let (directories, lone) = py.detach(sort).map_err(|error| errors::to_python(py, error))?;
     let walked =
-        watched(py, progress, |watch| core::walk(&files, &directories, follow_links, watch))?;
+        watched(py, progress, |watch| core::walk(&files, &directories, follow_links, deep, watch))?;
     let mut walked = walked.map_err(|_| stopped())?;
     walked.places.extend(lone);
     walked.places.sort_by(|a, b| a.path.cmp(&b.path));
@@ -59,6 +61,20 @@ pub(crate) fn walk<'py>(
         walked.directories,
         walked.links,
     ))
+}
+
+/// The directories in one, by their names alone, and how many links to others.
+#[pyfunction]
+#[pyo3(signature = (directory, store=None))]
+pub(crate) fn folders(
+    py: Python<'_>,
+    directory: PathBuf,
+    store: Option<Bound<'_, PyAny>>,
+) -> PyResult<(Vec<OsString>, usize)> {
+    let files = files(store);
+    let found = py.detach(|| core::folders(&files, &directory));
+    let (found, links) = found.map_err(|error| errors::to_python(py, error))?;
+    Ok((found.into_iter().map(PathBuf::into_os_string).collect(), links))
 }
 
 /// The places of these paths, as a walk finds them.
@@ -94,6 +110,11 @@ impl Places {
     /// How many bytes the files of each have.
     fn sizes(&self) -> Vec<u64> {
         self.0.iter().map(|place| place.stamps.iter().map(|stamp| stamp.size).sum()).collect()
+    }
+
+    /// How many bytes of each are read if its data is not.
+    fn index_sizes(&self) -> Vec<u64> {
+        self.0.iter().map(Place::index_bytes).collect()
     }
 
     /// The rows of some of them, by number: checkpoints, tensors, findings, stats. `progress` hears of checkpoints.

@@ -28,7 +28,7 @@ mod _native {
     #[pymodule_export]
     use super::buffer::TensorBuffer;
     #[pymodule_export]
-    use super::catalog::{ArrowWriter, Places, places_of, walk};
+    use super::catalog::{ArrowWriter, Places, folders, places_of, walk};
     #[pymodule_export]
     use super::diff::{DiffRows, diff};
     #[pymodule_export]

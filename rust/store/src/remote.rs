@@ -71,7 +71,7 @@ impl Object {
         out: &mut [u8],
     ) -> io::Result<()> {
         let range = offset..offset + out.len() as u64;
-        if self.from_window(&range, out) {
+        if self.take_kept(&range, out) {
             return Ok(());
         }
         if let Some(held) = &self.held {
@@ -89,7 +89,7 @@ impl Object {
         self.fetch(path, offset, out)
     }
 
-    fn from_window(&self, range: &Range<u64>, out: &mut [u8]) -> bool {
+    fn take_kept(&self, range: &Range<u64>, out: &mut [u8]) -> bool {
         let Ok(window) = self.window.try_lock() else {
             return false;
         };

@@ -16,4 +16,4 @@ mod walk;
 
 pub use columns::Tables;
 pub use scan::{ScanOptions, scan};
-pub use walk::{Place, Trouble, Walked, places_of, walk};
+pub use walk::{Place, Trouble, Walked, folders, places_of, walk};

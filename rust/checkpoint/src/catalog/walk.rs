@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tensorbundle_store::{
-    Error, Files, Kind, Result, Stat, Stopped, Watch, dir_and_name, index_path, on_all_cores,
+    Error, Files, Kind, Stat, Stopped, Watch, dir_and_name, index_path, on_all_cores,
 };
 use tensorbundle_wire::fingerprint::fingerprint64;
 
@@ -198,7 +198,7 @@ pub fn walk(
 }
 
 /// The directories in one, by their names alone, and how many links to others. What a writer left is neither.
-pub fn folders(files: &Files, dir: &Path) -> Result<(Vec<PathBuf>, usize)> {
+pub fn folders(files: &Files, dir: &Path) -> Result<(Vec<PathBuf>, usize), Error> {
     let entries = files.read_dir(dir).map_err(|error| Error::io(dir, error, "a directory"))?;
     let (mut found, mut links) = (Vec::new(), 0);
     for entry in entries.iter().filter(|entry| temporary(&entry.name).is_none()) {
