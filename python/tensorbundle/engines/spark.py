@@ -173,7 +173,7 @@ class CheckpointReader(DataSourceReader):
         self._follow_links = follow_links
         self._parts = parts
         self._columns = schema.fieldNames()
-        self._schema = to_arrow_schema(schema, timezone="UTC")
+        self._schema = to_arrow_schema(schema)
 
     def partitions(self) -> Sequence[InputPartition]:
         """Parts of equal bytes of what lies high up; below that, directories for workers to walk.
