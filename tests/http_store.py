@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif data is None and not file.is_file():
             self.refuse(404)
         else:
-            self.give(request, file.read_bytes() if data is None else data)
+            self.give(request, file if data is None else data)
 
     def _range(self) -> tuple[int, int] | None:
         said = self.headers.get("Range")
@@ -126,28 +126,38 @@ class _Handler(BaseHTTPRequestHandler):
         first, _, last = said.removeprefix("bytes=").partition("-")
         return int(first), int(last) + 1
 
-    def give(self, request: Request, data: bytes, *, promise: int = 0) -> None:
+    def give(self, request: Request, data: bytes | Path, *, promise: int = 0) -> None:
         """The file, or the part that is wanted; with ``promise``, so many bytes fewer than said."""
-        body, status = data, 200
+        if isinstance(data, Path):
+            size, tag = data.stat().st_size, f"{data.stat().st_size}-{data.stat().st_mtime_ns}"
+        else:
+            size, tag = len(data), hashlib.sha256(data).hexdigest()[:16]
+        first, end, status = 0, size, 200
         extra: dict[str, str] = {}
         if request.range is not None and self.store.ranges:
-            first, end = request.range
-            if first >= len(data):
-                self.refuse(416, {"Content-Range": f"bytes */{len(data)}"})
+            first, end = request.range[0], min(request.range[1], size)
+            if first >= size:
+                self.refuse(416, {"Content-Range": f"bytes */{size}"})
                 return
-            body, status = data[first:end], 206
-            extra["Content-Range"] = f"bytes {first}-{first + len(body) - 1}/{len(data)}"
+            status = 206
+            extra["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+        if isinstance(data, Path):
+            with data.open("rb") as file:
+                file.seek(first)
+                body = b"" if self.command == "HEAD" else file.read(end - first)
+        else:
+            body = data[first:end]
         if self.store.etags:
-            extra["ETag"] = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+            extra["ETag"] = f'"{tag}"'
         extra["Last-Modified"] = formatdate(1_000_000_000, usegmt=True)
+        extra["Content-Length"] = str(end - first)
         self.send(status, body, extra, promise)
         if self.command == "GET":
             request.sent += len(body)
 
     def send(self, status: int, body: bytes, headers: dict[str, str], promise: int = 0) -> None:
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
@@ -156,8 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.store.bandwidth:
             self.wfile.write(body)
             return
-        for at in range(0, len(body), 1 << 18):
-            part = body[at : at + (1 << 18)]
+        for at in range(0, len(body), 1 << 20):
+            part = body[at : at + (1 << 20)]
             with self.store.busy:
                 time.sleep(len(part) / self.store.bandwidth)
             self.wfile.write(part)

@@ -70,7 +70,7 @@ def status(code: int, **headers: str) -> Any:
 
 def short(request: Request, handler: Any) -> None:
     """Promises more than it sends."""
-    handler.give(request, (DATA / Path(request.path).name).read_bytes(), promise=7)
+    handler.give(request, DATA / Path(request.path).name, promise=7)
     handler.close_connection = True
 
 
@@ -79,7 +79,7 @@ def fewer(request: Request, handler: Any) -> None:
     assert request.range is not None
     first, end = request.range
     request.range = first, end - 3
-    handler.give(request, (DATA / Path(request.path).name).read_bytes())
+    handler.give(request, DATA / Path(request.path).name)
 
 
 def reset(_request: Request, handler: Any) -> None:
