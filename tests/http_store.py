@@ -47,6 +47,7 @@ class Behaviour:
     """Files that are not in the folder, or other than there."""
     requests: list[Request] = field(default_factory=list)
     busy: threading.Lock = field(default_factory=threading.Lock)
+    free: float = 0.0
     url: str = ""
 
     def clear(self) -> None:
@@ -169,7 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
         for at in range(0, len(body), 1 << 20):
             part = body[at : at + (1 << 20)]
             with self.store.busy:
-                time.sleep(len(part) / self.store.bandwidth)
+                free = max(self.store.free, time.monotonic())
+                free = self.store.free = free + len(part) / self.store.bandwidth
+            time.sleep(max(free - time.monotonic(), 0))
             self.wfile.write(part)
 
     def refuse(self, status: int, headers: dict[str, str] | None = None) -> None:

@@ -7,6 +7,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from ._remote import Store
 
@@ -48,11 +49,9 @@ def located(
         CheckpointError: what it takes to read such a URL is not installed.
     """
     plain = plain_path(path)
-    options: Mapping[str, object] | None
-    if storage_options is None or hasattr(storage_options, "keys"):
-        options = storage_options  # type: ignore[assignment]  # pyright: ignore
-    else:
-        return plain, storage_options  # type: ignore[return-value]  # pyright: ignore
+    options: Any = storage_options
+    if options is not None and not hasattr(options, "keys"):
+        return plain, options  # it is open already
     if "://" in plain:
         scheme = plain.partition("://")[0].rpartition("::")[2].lower()
         if scheme in ("file", "local") and "::" not in plain:

@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from .errors import CheckpointError
-
 if TYPE_CHECKING:
     from typing import Any
 
@@ -239,19 +237,10 @@ class Store:
         return text
 
 
-def _strings(value: object) -> list[str]:
+def _strings(value: Any) -> list[str]:
     """All strings in options, also those within others."""
     if isinstance(value, str):
         return [value]
-    if isinstance(value, Mapping):
-        return [each for one in value.values() for each in _strings(one)]
-    if isinstance(value, (list, tuple)):
-        return [each for one in value for each in _strings(one)]
-    return []
-
-
-def needs(what: str, url_kind: str) -> CheckpointError:
-    """The error that a library is missing."""
-    return CheckpointError(
-        f"{url_kind} URLs need {what}, which is not installed: pip install 'tensorbundle[remote]'"
-    )
+    inner = value.values() if hasattr(value, "values") else value
+    nested = isinstance(value, (Mapping, list, tuple))
+    return [each for one in inner for each in _strings(one)] if nested else []

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._remote import Backend, BusyError, Info, ReplacedError, needs
+from ._remote import Backend, BusyError, Info, ReplacedError
+from .errors import CheckpointError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -55,14 +57,18 @@ def address_of(url: str, options: Mapping[str, object], filesystem: object) -> A
     try:
         core: Any = import_module("fsspec.core")
     except ImportError:
-        raise needs("fsspec", f"{scheme}://") from None
+        raise CheckpointError(
+            f"{scheme}:// URLs need fsspec, which is not installed: "
+            "pip install 'tensorbundle[remote]'"
+        ) from None
 
     def open_fs() -> tuple[Any, str]:
         try:
             found: tuple[Any, str]
             found = core.url_to_fs(_without_query(url), use_listings_cache=False, **options)
         except ImportError as error:
-            raise needs(f"a library: {error}", f"{scheme}://") from None
+            text = f"{scheme}:// URLs need a library that is not installed: {error}"
+            raise CheckpointError(text) from None
         return found
 
     if scheme in ("http", "https") and "::" not in url:
@@ -229,18 +235,15 @@ class told:  # noqa: N801 - reads like a word where it is used
         raise OSError(5, f"{type(error).__name__}: {error}")
 
 
-def _status(error: Exception) -> int | None:
+def _status(error: Any) -> int | None:
     """The HTTP status in the error of some library, or in what caused it."""
     for each in (error, error.__cause__):
         for name in ("status", "status_code", "code"):
             found = getattr(each, name, None)
             if isinstance(found, int) or (isinstance(found, str) and found.isdecimal()):
                 return int(found)
-        response: Any = getattr(each, "response", None)
-        if isinstance(response, dict):  # of botocore
-            found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if isinstance(found, int):
-                return found
+        with suppress(AttributeError, KeyError, TypeError):  # of botocore
+            return int(each.response["ResponseMetadata"]["HTTPStatusCode"])
     return None
 
 

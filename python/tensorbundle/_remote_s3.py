@@ -7,6 +7,7 @@ second request. Credentials, endpoints and retries are those of s3fs's file syst
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from ._remote import BusyError, ReplacedError
@@ -67,12 +68,12 @@ class S3(Fsspec):
         return found
 
     def _sync(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        from fsspec.asyn import sync
-        from fsspec.exceptions import FSTimeoutError
-
+        # Their types are not written down.
+        sync: Any = import_module("fsspec.asyn").sync
+        late: Any = import_module("fsspec.exceptions").FSTimeoutError
         with told():
             try:
                 found: T = sync(self._fs.loop, work)
-            except FSTimeoutError as error:
+            except late as error:
                 raise BusyError(5, f"no answer in time: {error}") from None
         return found

@@ -267,3 +267,63 @@ fn read_local(dir: &Path) -> io::Result<Vec<Listed>> {
     });
     entries.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A store with one file, `s://f`, and one that it does not tell of, `s://secret`.
+    #[derive(Default)]
+    struct One {
+        asked: AtomicUsize,
+    }
+
+    impl Remote for One {
+        fn stat(&self, path: &Path) -> io::Result<Stat> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            match path.to_str() {
+                Some("s://f") => {
+                    Ok(Stat { kind: Kind::File, size: 9, mtime_ns: 0, version: Some("1".into()) })
+                }
+                Some("s://secret") => Err(io::ErrorKind::PermissionDenied.into()),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+
+        fn list(&self, _dir: &Path) -> io::Result<Vec<Listed>> {
+            let stat = self.stat(Path::new("s://f"))?;
+            let kind = stat.kind;
+            Ok(vec![Listed { name: "f".into(), kind, stat: Some(stat) }])
+        }
+
+        fn read(&self, _: &Path, _: Option<&str>, _: Range<u64>) -> io::Result<Bytes> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_asked_for_once() {
+        let one = Arc::new(One::default());
+        let files = Files::remote(one.clone());
+        let path = Path::new("s://f");
+        assert!(files.is_file(path) && files.exists(path) && !files.is_dir(path));
+        assert_eq!(one.asked.load(Ordering::Relaxed), 1);
+        let again = files.anew();
+        assert_eq!(again.names(Path::new("s://")).unwrap(), ["f"]);
+        assert!(again.is_file(path), "as the listing said");
+        assert_eq!(one.asked.load(Ordering::Relaxed), 2);
+        assert!(files.trouble().is_ok());
+    }
+
+    #[test]
+    fn what_is_not_told_is_no_answer() {
+        let files = Files::remote(Arc::new(One::default()));
+        assert!(!files.exists(Path::new("s://nothing")));
+        assert!(files.trouble().is_ok(), "that was an answer");
+        assert!(!files.exists(Path::new("s://secret")));
+        let error = files.trouble().unwrap_err().to_string();
+        assert!(error.starts_with("s://secret: "), "{error}");
+        assert!(files.anew().trouble().is_ok());
+    }
+}

@@ -23,10 +23,10 @@ const SMALL: u64 = 256 << 10;
 const END: u64 = 64 << 10;
 
 /// Bytes of one request, at most.
-const PART: usize = 8 << 20;
+const PART: usize = 4 << 20;
 
 /// So many parts of a range, or of a tensor, are fetched at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 
 /// A file of a store, as it was when it was opened.
 pub(crate) struct Object {
@@ -71,7 +71,7 @@ impl Object {
         out: &mut [u8],
     ) -> io::Result<()> {
         let range = offset..offset + out.len() as u64;
-        if self.take_kept(&range, out) {
+        if self.copy_window(&range, out) {
             return Ok(());
         }
         if let Some(held) = &self.held {
@@ -89,7 +89,7 @@ impl Object {
         self.fetch(path, offset, out)
     }
 
-    fn take_kept(&self, range: &Range<u64>, out: &mut [u8]) -> bool {
+    fn copy_window(&self, range: &Range<u64>, out: &mut [u8]) -> bool {
         let Ok(window) = self.window.try_lock() else {
             return false;
         };

@@ -19,7 +19,7 @@ pub(crate) struct File {
 
 enum Place {
     Here(fs::File),
-    Store(Object),
+    Store(Box<Object>),
 }
 
 impl File {
@@ -40,7 +40,7 @@ impl File {
                 (Place::Here(file), len)
             }
             Files::Remote(seen) => {
-                (Place::Store(Object::new(seen.store().clone(), &stat)), stat.size)
+                (Place::Store(Box::new(Object::new(seen.store().clone(), &stat))), stat.size)
             }
         };
         Ok(Self { place, path: path.to_owned(), len })
@@ -49,7 +49,7 @@ impl File {
     /// The same, of which the parts that are read again and again stay in memory, if it is in a store.
     pub(crate) fn held(self) -> Self {
         let place = match self.place {
-            Place::Store(object) => Place::Store(object.held()),
+            Place::Store(object) => Place::Store(Box::new(object.held())),
             here => here,
         };
         Self { place, ..self }
