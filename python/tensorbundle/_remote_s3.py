@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from ._remote import BusyError, ReplacedError
+from ._remote import ReplacedError
 from ._remote_backends import Fsspec, hold, told, version_of
 
 if TYPE_CHECKING:
@@ -68,12 +68,7 @@ class S3(Fsspec):
         return found
 
     def _sync(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        # Their types are not written down.
         sync: Any = import_module("fsspec.asyn").sync
-        late: Any = import_module("fsspec.exceptions").FSTimeoutError
         with told():
-            try:
-                found: T = sync(self._fs.loop, work)
-            except late as error:
-                raise BusyError(5, f"no answer in time: {error}") from None
+            found: T = sync(self._fs.loop, work)
         return found
