@@ -1,4 +1,4 @@
-"""A Ray cluster and a Spark session on this machine, each of several processes."""
+"""A Ray cluster and a Spark session, each of several processes, and a server of S3's interface."""
 
 from __future__ import annotations
 
@@ -33,11 +33,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings(line))
 
 
+S3 = {
+    "AWS_ACCESS_KEY_ID": "tester",
+    "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-the-tests",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[None]:
+def endpoint() -> Iterator[str]:
+    """Where S3 is. How it is reached is in the environment, as users have it, and workers too."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**S3, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
+            patch.setenv(name, value)
+        yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(endpoint: str) -> Iterator[None]:
     """Two workers at a time. Its sockets' paths must be short, so its directory is not pytest's."""
     import ray
 
+    del endpoint  # its workers find it in the environment
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         ray.init(
             num_cpus=2,
@@ -54,12 +77,13 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def spark(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two tasks at a time, each tried four times, as on a cluster."""
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.fail("Spark needs Java 17 or later, and there is no java: install it", pytrace=False)
     from pyspark.sql import SparkSession
 
+    del endpoint  # its workers find it in the environment
     folder = tmp_path_factory.mktemp("spark")
     builder = SparkSession.builder.master("local[2,4]").appName("tests")
     settings = {

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import s3fs
-from moto.server import ThreadedMotoServer
 
 import tensorbundle as tb
 import test_remote
+from conftest import S3
+from engine_here import rows_of
 from tensorbundle import catalog
 from test_remote import (  # noqa: F401 - the same tests, of these stores
     DATA,
@@ -26,7 +26,7 @@ from test_remote import (  # noqa: F401 - the same tests, of these stores
     test_what_else_there_is,
 )
 
-SECRET = "s3cr3t-of-the-tests"
+SECRET = S3["AWS_SECRET_ACCESS_KEY"]
 
 
 class Stores(test_remote.Stores):
@@ -50,24 +50,9 @@ class Stores(test_remote.Stores):
         return f"s3://models{path}"
 
 
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(scope="module")
-def stores(endpoint: str) -> Iterator[Stores]:
-    """How the store is reached is in the environment, as users have it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "tester")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_ENDPOINT_URL", endpoint)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield Stores(endpoint)
+def stores(endpoint: str) -> Stores:
+    return Stores(endpoint)
 
 
 def shard_of(folder: Path) -> Path:
@@ -223,3 +208,34 @@ def test_the_command_line(stores: Stores, tmp_path: Path) -> None:
     run("index", url, "-o", tmp_path / "c.duckdb", "-q")
     (row,) = catalog.query(tmp_path / "c.duckdb", "SELECT path FROM checkpoints").rows
     assert row[0].startswith("s3://models/")
+
+
+def folders(stores: Stores) -> str:
+    for name in test_remote.FOLDERS:
+        stores.url(DATA / name)
+    return f"s3://models{DATA}"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_indexes_a_store(stores: Stores, tmp_path: Path) -> None:
+    from tensorbundle.engines import ray as of_ray
+
+    root = folders(stores)
+    catalog.index(root, tmp_path / "local.parquet")
+    report = of_ray.index(root, tmp_path / "c")
+    assert (report.changed, report.bad) == (len(test_remote.FOLDERS), 0)
+    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
+    assert of_ray.index(root, tmp_path / "c").changed == 0
+
+
+def test_spark_indexes_a_store(stores: Stores, spark: Any, tmp_path: Path) -> None:
+    from tensorbundle.engines import spark as of_spark
+
+    root = folders(stores)
+    catalog.index(root, tmp_path / "local.parquet")
+    report = of_spark.index(root, tmp_path / "c")
+    assert (report.changed, report.bad) == (len(test_remote.FOLDERS), 0)
+    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
+    of_spark.register(spark)
+    found = spark.read.format("tensorbundle").option("table", "tensors").load(root)
+    assert found.count() == len(rows_of(tmp_path / "c")["tensors"]) - 1
