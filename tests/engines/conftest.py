@@ -33,17 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings(line))
 
 
-S3 = {
-    "AWS_ACCESS_KEY_ID": "tester",
-    "AWS_SECRET_ACCESS_KEY": "s3cr3t-of-the-tests",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
-
-
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """Where S3 is. How it is reached is in the environment, as users have it, and workers too."""
+    """Where S3 is; workers find it in the environment, too."""
     from moto.server import ThreadedMotoServer
+    from s3_environment import S3
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import s3fs
+from s3_environment import S3
 
 import tensorbundle as tb
 import test_remote
-from conftest import S3
 from engine_here import rows_of
 from tensorbundle import catalog
 from test_remote import (  # noqa: F401 - the same tests, of these stores
