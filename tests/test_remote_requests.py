@@ -25,7 +25,12 @@ def names(count: int) -> list[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``small``, ``large`` and ``larger`` by their indexes; ``parts``: one partitioned tensor."""
     folder = tmp_path_factory.mktemp("store")
-    for name, count in (("small", 100), ("large", 20_000), ("larger", 40_000)):
+    for name, count in (
+        ("small", 100),
+        ("large", 20_000),
+        ("larger", 40_000),
+        ("largest", 150_000),
+    ):
         bundle = Bundle()
         for i, each in enumerate(names(count)):
             bundle.add(each, np.float32(i))
@@ -51,7 +56,7 @@ def asked(server: Behaviour, part: str = "") -> list[tuple[int, int] | None]:
     return [each.range for each in got]
 
 
-@pytest.mark.parametrize("name", ["small", "large", "larger"])
+@pytest.mark.parametrize("name", ["small", "large", "larger", "largest"])
 def test_listing(server: Behaviour, folder: Path, name: str) -> None:
     size = (folder / f"{name}.index").stat().st_size
     assert size < 8 << 20
@@ -174,6 +179,7 @@ def test_paths_and_urls(tmp_path: Path, folder: Path) -> None:
 
 
 def test_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(tb.CheckpointError, match=r"s3:// URLs need a library.*s3fs"):
         tb.open("s3://bucket/model.ckpt-1")
     monkeypatch.setitem(sys.modules, "fsspec.core", None)

@@ -11,6 +11,7 @@ from workloads import (
     many,
     meta,
     objects,
+    remote,
     sliced,
     stats,
     v1,
@@ -34,5 +35,6 @@ WORKLOADS: dict[str, Workload] = {
         diff.WORKLOAD,
         zoo.WORKLOAD,
         engines.WORKLOAD,
+        remote.WORKLOAD,
     )
 }

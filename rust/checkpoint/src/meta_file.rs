@@ -17,7 +17,8 @@ use tensorbundle_wire::{Fault, shown};
 const SERVE: &[u8] = b"serve";
 
 /// The files of a SavedModel: the first that is there counts.
-const SAVED_MODEL: [&str; 3] = ["saved_model.cpb", "saved_model.pb", "saved_model.pbtxt"];
+pub(crate) const SAVED_MODEL: [&str; 3] =
+    ["saved_model.cpb", "saved_model.pb", "saved_model.pbtxt"];
 
 /// Opens the graph in the file `path`, or in the SavedModel of that directory. `tags` says which of several is meant.
 pub fn open_meta_graph(

@@ -25,6 +25,9 @@ const END: u64 = 64 << 10;
 /// Bytes of one request, at most.
 const PART: usize = 4 << 20;
 
+/// The same of an index: few are larger, and one that is not is listed by one request more than it is opened by.
+const INDEX_PART: usize = 8 << 20;
+
 /// So many parts of a range, or of a tensor, are fetched at once.
 const AT_ONCE: usize = 12;
 
@@ -113,14 +116,15 @@ impl Object {
             part.copy_from_slice(&bytes);
             Ok(())
         };
-        if out.len() <= PART {
+        let most = if self.held.is_some() { INDEX_PART } else { PART };
+        if out.len() <= most {
             return one(offset, out);
         }
-        let jobs = out.len().div_ceil(PART);
-        let parts = Mutex::new(out.chunks_mut(PART).enumerate());
+        let jobs = out.len().div_ceil(most);
+        let parts = Mutex::new(out.chunks_mut(most).enumerate());
         let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
         at_once(jobs, |_| match next() {
-            Some((i, part)) => one(offset + (i * PART) as u64, part),
+            Some((i, part)) => one(offset + (i * most) as u64, part),
             None => Ok(()),
         })
     }

@@ -14,14 +14,14 @@ use super::values::Values;
 use super::walk::{Place, Stamp, What};
 use crate::arrow::{Roles, Table, signed, text};
 use crate::locate::Located;
-use crate::meta_file::{meta_beside, open_meta_graph};
+use crate::meta_file::open_meta_graph;
 use crate::object_graph::OBJECT_GRAPH;
 use crate::variables::join;
 use crate::verify::verify;
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tensorbundle_store::{
     Error, Files, Finding, FindingKind, Format, Listing, Options, Result, Stopped, Tensors, Watch,
     dir_and_name, on_all_cores,
@@ -134,7 +134,7 @@ impl Tables {
         match quick {
             Some(Ok(Some(tensors))) => {
                 facts.status = "ok";
-                return self.opened(facts, &tensors, options, watch);
+                return self.opened(facts, &tensors, place.graph(files), options, watch);
             }
             Some(Ok(None)) | None => facts.status = "damaged",
             Some(Err(_)) => facts.status = "broken",
@@ -157,7 +157,7 @@ impl Tables {
             facts.status = "ok";
         }
         findings.iter().for_each(|found| self.wrong(&facts.path, found));
-        self.opened(facts, &verified.tensors, options, watch)
+        self.opened(facts, &verified.tensors, place.graph(files), options, watch)
     }
 
     /// Appends what an open checkpoint, and the graph beside it, say.
@@ -165,6 +165,7 @@ impl Tables {
         &mut self,
         mut facts: Facts,
         tensors: &Tensors,
+        beside: Option<PathBuf>,
         options: &ScanOptions,
         watch: &mut Watch<'_>,
     ) -> Result<(), ArrowError> {
@@ -184,7 +185,6 @@ impl Tables {
             self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
         }
         let files = &tensors.options().files;
-        let beside = meta_beside(files, tensors.prefix());
         if let Some(error) = files.trouble().err().filter(|_| facts.status == "ok") {
             facts.status = "damaged";
             facts.reason = Some(error.to_string());

@@ -11,7 +11,7 @@
 
 use super::columns::path_text;
 use crate::locate::{Located, STATE_FILE, prefix_of};
-use crate::meta_file::meta_beside;
+use crate::meta_file::{SAVED_MODEL, meta_beside};
 use crate::v1_files::v1_in;
 use crate::verify::temporary;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -91,11 +91,18 @@ impl Place {
         path_text(&self.path)
     }
 
+    /// The file of the graph beside it. Where its directory was listed, nobody is asked again.
+    pub(crate) fn graph(&self, files: &Files) -> Option<PathBuf> {
+        if let What::Checkpoint(Located::V1(own)) = &self.what {
+            return meta_beside(files, &own.prefix);
+        }
+        self.stamps.iter().find(|stamp| is_graph(&stamp.path)).map(|stamp| stamp.path.clone())
+    }
+
     /// How many bytes its index and its graph have: what is read of it if its data is not.
     pub fn index_bytes(&self) -> u64 {
         let read = |stamp: &&Stamp| {
-            let name = stamp.path.file_name().unwrap_or_default();
-            is_index(name) || ends(name, ".meta")
+            is_graph(&stamp.path) || is_index(stamp.path.file_name().unwrap_or_default())
         };
         self.stamps.iter().filter(read).map(|stamp| stamp.size).sum()
     }
@@ -316,6 +323,11 @@ fn is_index(name: &OsStr) -> bool {
     ends(name, ".index")
 }
 
+fn is_graph(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    ends(name, ".meta") || SAVED_MODEL.iter().any(|own| name == *own)
+}
+
 fn ends(name: &OsStr, end: &str) -> bool {
     name.as_encoded_bytes().ends_with(end.as_bytes())
 }
@@ -328,7 +340,9 @@ impl Place {
         match places_of(files, std::slice::from_ref(&prefix)).pop() {
             Some(place) if matches!(place.what, What::Checkpoint(_)) => place,
             _ => {
-                let stamps = Stamp::of(files, index_path(&prefix)).into_iter().collect();
+                let there = [Some(index_path(&prefix)), meta_beside(files, &prefix)];
+                let stamps = there.into_iter().flatten().filter_map(|path| Stamp::of(files, path));
+                let stamps = stamps.collect();
                 Self { path: prefix, what: What::Checkpoint(located), stamps }
             }
         }
