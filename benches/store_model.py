@@ -67,36 +67,34 @@ def simulate(store: Store, need: Need, crew: Crew, checkpoints: int, changed: fl
     """Indexes so many checkpoints, of which a part has changed; the others are only listed."""
     listings = ceil(checkpoints * need.names / store.page)
     reads = round(checkpoints * changed)
-    slots = [(0.0, slot) for slot in range(crew.workers * crew.under_way)]
+    # A name takes some 300 bytes of a listing.
+    page = store.page * 300
+    # Requests in the order in which they are made: when, by which slot, how many more its job has.
+    slots = [(0.0, slot, 0) for slot in range(crew.workers * crew.under_way)]
+    heapq.heapify(slots)
     lines = [0.0] * crew.workers
     cores = [[0.0] * crew.cores for _ in range(crew.workers)]
-    admitted = 0.0
-    end = 0.0
-
-    def ask(at: float, worker: int, size: int) -> float:
-        """When the answer to a request is there."""
-        nonlocal admitted
-        admitted = max(admitted + 1 / store.limit, at)
-        lines[worker] = max(lines[worker], admitted + store.latency) + size / store.rate
-        return lines[worker]
-
-    # A name takes some 300 bytes of a listing.
-    jobs = [("list", store.page * 300)] * listings + [("read", need.bytes)] * reads
-    for kind, size in jobs:
-        at, slot = heapq.heappop(slots)
+    begun, admitted, end = 0, 0.0, 0.0
+    while slots:
+        at, slot, left = heapq.heappop(slots)
         worker = slot // crew.under_way
-        if kind == "list":
-            at = ask(at, worker, size)
-        else:
-            for part in range(need.requests):
-                at = ask(at, worker, size if part == need.requests - 1 else 0)
-            core = heapq.heappop(cores[worker])
-            done = max(core, at) + need.seconds
-            heapq.heappush(cores[worker], done)
-            end = max(end, done)
+        listing = left == 0 and begun < listings
+        if left == 0:
+            if begun == listings + reads:
+                continue  # nothing is left for it to do
+            begun += 1
+            left = 1 if listing else need.requests
+        admitted = max(admitted + 1 / store.limit, at)
+        size = page if listing else need.bytes if left == 1 else 0
+        lines[worker] = max(lines[worker], admitted + store.latency) + size / store.rate
+        at = lines[worker] if size else admitted + store.latency
+        if left == 1 and not listing:
+            core = max(heapq.heappop(cores[worker]), at) + need.seconds
+            heapq.heappush(cores[worker], core)
+            end = max(end, core)
         end = max(end, at)
-        heapq.heappush(slots, (at, slot))
-    sent = listings * store.page * 300 + reads * need.bytes
+        heapq.heappush(slots, (at, slot, left - 1))
+    sent = listings * page + reads * need.bytes
     return Cost(listings + reads * need.requests, sent, end)
 
 
