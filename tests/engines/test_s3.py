@@ -221,9 +221,9 @@ def test_ray_indexes_a_store(stores: Stores, tmp_path: Path) -> None:
     from tensorbundle.engines import ray as of_ray
 
     root = folders(stores)
-    catalog.index(root, tmp_path / "local.parquet")
+    local = catalog.index(root, tmp_path / "local.parquet")
     report = of_ray.index(root, tmp_path / "c")
-    assert (report.changed, report.bad) == (len(test_remote.FOLDERS), 0)
+    assert (report.changed, report.bad) == (local.found, local.bad)
     assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
     assert of_ray.index(root, tmp_path / "c").changed == 0
 
@@ -232,9 +232,9 @@ def test_spark_indexes_a_store(stores: Stores, spark: Any, tmp_path: Path) -> No
     from tensorbundle.engines import spark as of_spark
 
     root = folders(stores)
-    catalog.index(root, tmp_path / "local.parquet")
+    local = catalog.index(root, tmp_path / "local.parquet")
     report = of_spark.index(root, tmp_path / "c")
-    assert (report.changed, report.bad) == (len(test_remote.FOLDERS), 0)
+    assert (report.changed, report.bad) == (local.found, local.bad)
     assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
     of_spark.register(spark)
     found = spark.read.format("tensorbundle").option("table", "tensors").load(root)
