@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import threading
@@ -226,6 +227,7 @@ def descriptors() -> int:
 @linux
 @pytest.mark.parametrize("mmap", [True, False])
 def test_nothing_outlasts_an_iteration_that_stops(path: str, mmap: bool) -> None:
+    gc.collect()  # what other tests left
     before = descriptors()
     for stop_after in range(4):
         ckpt = tb.open(path, mmap=mmap)

@@ -311,10 +311,11 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
         Args:
             max_bytes: of a piece, at most; at least 16, an element. At any moment twice as much is
-                read and not yet handed out. Of mapped files it is views, as of :meth:`read`, and
-                their pages are brought in; a file that was cut short is an error then.
+                read and not yet handed out; of a store three times, and what lies between small
+                tensors that are fetched together. Of mapped files it is views, as of :meth:`read`,
+                and their pages are brought in; a file that was cut short is an error then.
             names: only these tensors; in any order, and each comes once.
-            read_ahead: read in a thread of its own what comes next. It ends with the iteration,
+            read_ahead: read in threads of their own what comes next. They end with the iteration,
                 also with one that is broken off (at the latest when the iterator is closed or
                 dropped).
 

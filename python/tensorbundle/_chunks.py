@@ -5,7 +5,9 @@ Pieces come as they lie in the files: by shard, then by offset. They are read in
 
     group 1: a, b, c   → handed out         group 2: d[0:4]   → being read
 
-The thread lives for one group, so nothing outlasts an iteration that stops early, and a fork leaves
+Of a store another thread reads the one after it, so that its line has no pause between the two.
+
+A thread lives for one group, so nothing outlasts an iteration that stops early, and a fork leaves
 nothing behind: whoever finds that its group was not read reads it.
 """
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 # However small they are: what is in a group takes memory beside its bytes.
 _MOST_PIECES = 4096
+
+# Groups of a store that are read at once.
+_DEPTH_OF_STORE = 2
 
 
 class _Piece(NamedTuple):
@@ -53,25 +58,36 @@ def chunks(
         cut(info, max_bytes, v1) for info in sorted(infos, key=_place)
     )
     groups = _grouped(pieces, max_bytes)
-    ahead: Ahead | None = None
+    depth = _DEPTH_OF_STORE if reader.is_remote and read_ahead else 1
+    ahead: deque[Ahead] = deque()
+
+    def fill() -> None:
+        for group in itertools.islice(groups, depth - len(ahead)):
+            ahead.append(Ahead(reader, group, max_bytes, verify))
+            if read_ahead:
+                ahead[-1].start()
+
     try:
-        group = next(groups, None)
-        while group is not None:
-            reading = ahead if ahead is not None else Ahead(reader, group, max_bytes, verify)
-            found, error = reading.take()
-            group = next(groups, None)
-            ahead = None
-            if group is not None and error is None:
-                ahead = Ahead(reader, group, max_bytes, verify)
-                if read_ahead:
-                    ahead.start()
+        while True:
+            fill()
+            if not ahead:
+                return
+            found, error = ahead[0].take()
+            ahead.popleft()
+            if error is None:
+                fill()
             while found:
                 yield found.popleft()
             if error is not None:
-                raise error
+                try:
+                    raise error
+                finally:
+                    del error  # which knows this frame, and so the files that it holds
     finally:
-        if ahead is not None:
-            ahead.stop()
+        for each in ahead:
+            each.stop()
+        for each in ahead:
+            each.wait()
 
 
 def _place(info: TensorInfo) -> tuple[int, int]:
@@ -175,6 +191,7 @@ class Ahead:
         self._verify = verify
         self._found: deque[Chunk] = deque()
         self._error: BaseException | None = None
+        self._window: tuple[int, int, int] | None = None
         self._done = False
         self._stopped = Event()
         self._thread: Thread | None = None
@@ -190,16 +207,19 @@ class Ahead:
 
     def take(self) -> tuple[deque[Chunk], BaseException | None]:
         """The pieces, and the error that came after them, if one did."""
-        if self._thread is not None:
-            self._thread.join()
+        self.wait()
         if not self._done:  # there was no thread, or it is of the process before a fork
             self._found, self._error = deque(), None
             self._read()
-        return self._found, self._error
+        error, self._error = self._error, None  # it knows the frame that has this
+        return self._found, error
 
     def stop(self) -> None:
         """Nobody wants it any more."""
         self._stopped.set()
+
+    def wait(self) -> None:
+        """Until nothing reads it any more."""
         if self._thread is not None:
             self._thread.join()
 
@@ -208,16 +228,23 @@ class Ahead:
             ahead = neighbours(self._group) if self._reader.is_remote else {}
             for i, piece in enumerate(self._group):
                 if i in ahead:
+                    self._release()
+                    self._window = ahead[i]
                     self._reader.read_ahead(*ahead[i])
                 if self._stopped.is_set():
-                    return
+                    break
                 self._found.append(self._chunk(piece))
-            if ahead:
-                for shard in {place[0] for place in ahead.values()}:
-                    self._reader.read_ahead(shard, 0, 0)
+            self._release()
         except BaseException as error:  # raised where it is taken
             self._error = error
         self._done = True
+
+    def _release(self) -> None:
+        """What was read ahead, and is now in the pieces, need not stay beside them."""
+        if self._window is not None:
+            shard, start, _ = self._window
+            self._reader.read_ahead(shard, start, start)
+            self._window = None
 
     def _chunk(self, piece: _Piece) -> Chunk:
         name = piece.info.name

@@ -284,7 +284,10 @@ class Reader:
     @property
     def is_remote(self) -> bool: ...
     def read_ahead(self, shard: int, start: int, end: int) -> None:
-        """Reads bytes of a shard in a store ahead of the tensors in them."""
+        """Reads bytes of a shard in a store ahead of the tensors in them.
+
+        They stay until an empty range from the same ``start`` is read.
+        """
 
     @property
     def num_shards(self) -> int: ...

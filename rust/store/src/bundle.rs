@@ -289,7 +289,8 @@ impl Bundle {
         shard.ok_or_else(|| Fault::corrupt("index entry", format!("no shard {i} of {n}")).into())
     }
 
-    /// Reads a range of a shard ahead of the tensors in it, if it is in a store. An empty one lets go of the last.
+    /// Reads a range of a shard ahead of the tensors in it, if it is in a store. An empty one lets
+    /// go of what was read from where it begins.
     pub fn read_ahead_of(&self, shard: u32, range: &Range<u64>) -> Result<()> {
         self.shard(shard)?.read_ahead(range)
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! held      of an index: all of a small one, else its end, which holds footer and index block
-//! window    what was read ahead of reads to come
+//! windows   what was read ahead of reads to come
 //! parts     a large range: cut, and fetched by several requests at once
 //! ```
 
@@ -13,7 +13,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
 /// An index of up to so many bytes is read whole.
@@ -31,14 +31,20 @@ const INDEX_PART: usize = 8 << 20;
 /// So many parts of a range, or of a tensor, are fetched at once.
 const AT_ONCE: usize = 12;
 
+/// So many windows at most: those of reads that run at once, each of which releases its own.
+const WINDOWS: usize = 4;
+
+/// Tries to lock what is locked for as long as some words are copied.
+const PATIENCE: usize = 1000;
+
 /// A file of a store, as it was when it was opened.
 pub(crate) struct Object {
     store: Arc<dyn Remote>,
     version: Option<Arc<str>>,
     /// Bytes that stay: of an index.
     held: Option<OnceBox<Piece>>,
-    /// Bytes that were read ahead. Nobody waits for them: who finds them locked asks the store.
-    window: Mutex<Option<Piece>>,
+    /// Bytes that were read ahead. Who finds them locked for long asks the store.
+    windows: Mutex<Vec<Piece>>,
 }
 
 /// Bytes of a file, and where they begin.
@@ -57,7 +63,7 @@ impl Piece {
 
 impl Object {
     pub(crate) fn new(store: Arc<dyn Remote>, stat: &Stat) -> Self {
-        Self { store, version: stat.version.clone(), held: None, window: Mutex::new(None) }
+        Self { store, version: stat.version.clone(), held: None, windows: Mutex::default() }
     }
 
     /// From now on what is read of its end, or of all of it if it is small, stays in memory.
@@ -74,7 +80,7 @@ impl Object {
         out: &mut [u8],
     ) -> io::Result<()> {
         let range = offset..offset + out.len() as u64;
-        if self.copy_window(&range, out) {
+        if self.copy_windows(&range, out) {
             return Ok(());
         }
         if let Some(held) = &self.held {
@@ -92,22 +98,40 @@ impl Object {
         self.fetch(path, offset, out)
     }
 
-    fn copy_window(&self, range: &Range<u64>, out: &mut [u8]) -> bool {
-        let Ok(window) = self.window.try_lock() else {
-            return false;
-        };
-        let Some(bytes) = window.as_ref().and_then(|piece| piece.get(range)) else {
-            return false;
-        };
-        out.copy_from_slice(bytes);
-        true
+    /// They are locked for less than it takes to ask, unless it was another process's thread that locked them before a fork.
+    fn windows(&self) -> Option<MutexGuard<'_, Vec<Piece>>> {
+        (0..PATIENCE).find_map(|_| match self.windows.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                thread::yield_now();
+                None
+            }
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Ok(windows) => Some(windows),
+        })
     }
 
-    /// Keeps bytes from `start` on in memory, until others are: what is read of them next asks nobody.
+    fn copy_windows(&self, range: &Range<u64>, out: &mut [u8]) -> bool {
+        let found = self
+            .windows()
+            .and_then(|windows| windows.iter().find(|piece| piece.get(range).is_some()).cloned());
+        found
+            .is_some_and(|piece| piece.get(range).map(|bytes| out.copy_from_slice(bytes)).is_some())
+    }
+
+    /// Keeps bytes from `start` on in memory, in place of others from there: what is read of them next asks nobody. None
+    /// release what was kept.
     pub(crate) fn keep(&self, start: u64, bytes: Bytes) {
-        if let Ok(mut window) = self.window.try_lock() {
-            *window = Some(Piece { start, bytes });
+        let Some(mut windows) = self.windows() else {
+            return;
+        };
+        let mut released: Vec<_> = windows.extract_if(.., |piece| piece.start == start).collect();
+        if !bytes.is_empty() {
+            let oldest = windows.len().saturating_sub(WINDOWS - 1);
+            released.extend(windows.drain(..oldest));
+            windows.push(Piece { start, bytes });
         }
+        drop(windows);
+        drop(released);
     }
 
     fn fetch(&self, path: &Path, offset: u64, out: &mut [u8]) -> io::Result<()> {

@@ -206,7 +206,7 @@ impl Shard {
     }
 
     /// Reads a range ahead of what will be read of it next, if the file is in a store: one request for many tensors. It stays
-    /// in memory until the next is read.
+    /// in memory until an empty range that begins where it does is read.
     pub(crate) fn read_ahead(&self, range: &Range<u64>) -> Result<()> {
         if let Data::Read(file) = &self.data
             && let Some(object) = file.as_object()
