@@ -15,6 +15,8 @@ import pytest
 import tensorbundle as tb
 from http_store import Behaviour, Request, serve
 from tensorbundle import _remote, _remote_http
+from tensorbundle._remote_backends import PIECE
+from writer import Bundle
 
 DATA = Path(__file__).parent / "data" / "mnist_mlp"
 PREFIX = "/model.ckpt-1000"
@@ -195,6 +197,87 @@ def test_an_index_that_was_replaced(server: Behaviour) -> None:
     server.fault = replace
     with pytest.raises(tb.CorruptionError, match="replaced while it was read"):
         tb.open(server.url + PREFIX)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint whose index comes in more than one piece."""
+    bundle = Bundle()
+    for i in range(60_000):
+        bundle.add(f"layer_{i:06d}/some/scope/kernel", np.float32(i))
+    prefix = tmp_path_factory.mktemp("large") / "m"
+    bundle.write(prefix)
+    assert prefix.with_suffix(".index").stat().st_size > 3 * PIECE
+    return prefix
+
+
+def cut(left: int) -> Any:
+    """Answers for the rest of an index break off: so many bytes never come."""
+
+    def give(request: Request, handler: Any) -> None:
+        handler.give(request, handler.store.folder / "m.index", promise=left)
+        handler.close_connection = True
+
+    return give
+
+
+class Cut(Fails):
+    """A fault of the answers that come in pieces."""
+
+    def __call__(self, request: Request, handler: Any) -> bool:
+        long = request.range is not None and request.range[1] - request.range[0] > PIECE
+        return long and super().__call__(request, handler)
+
+
+def test_what_breaks_off_goes_on_where_it_did(large: Path) -> None:
+    with serve(large.parent) as server:
+        ckpt = tb.open(f"{server.url}/m")
+        server.clear()
+        server.fault = Cut(1, cut(100_000))
+        assert list(ckpt) == list(tb.open(large))
+        assert server.fault.left == 0
+        starts = [each.range[0] for each in server.requests if each.range is not None]
+        assert len(starts) == 2
+        assert starts == sorted(set(starts))
+        size = large.with_suffix(".index").stat().st_size
+        assert server.sent() < size + 3 * PIECE  # nothing is sent twice but part of a piece
+
+
+def test_an_index_that_is_replaced_while_it_comes(large: Path) -> None:
+    with serve(large.parent) as server:
+        ckpt = tb.open(f"{server.url}/m")
+
+        def replace(request: Request, handler: Any) -> None:
+            cut(100_000)(request, handler)
+            server.contents["/m.index"] = changed_index
+
+        changed_index = bytearray(large.with_suffix(".index").read_bytes())
+        changed_index[-200_000] ^= 1
+        server.fault = Cut(1, replace)
+        with pytest.raises(tb.CorruptionError, match=r"replaced while it was read.*open the"):
+            list(ckpt)
+
+
+@pytest.mark.parametrize("what", PASSING[:-3] + PASSING[-1:])
+def test_an_answer_that_never_comes_whole(large: Path, what: Any) -> None:
+    with serve(large.parent) as server:
+        ckpt = tb.open(f"{server.url}/m")
+        server.fault = Cut(1000, what)
+        with pytest.raises(OSError, match="asked 5 times") as caught:
+            list(ckpt)
+        assert caught.value.filename == ckpt.index_path
+        server.fault = None
+        assert len(list(ckpt)) == 60_000  # it was not the last try
+
+
+def test_a_large_index_without_ranges(large: Path) -> None:
+    with serve(large.parent) as server:
+        url = f"{server.url}/m"
+        ckpt = tb.open(url, storage_options={"whole_files": True})
+        server.ranges = False
+        assert list(ckpt) == list(tb.open(large))
+        with pytest.raises(OSError, match="only whole files"):
+            tb.open(url)
 
 
 def test_without_head(server: Behaviour, want: np.ndarray) -> None:

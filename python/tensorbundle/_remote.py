@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
-from threading import Lock
+from collections.abc import Callable, Iterator, Mapping
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ DELAY = 0.2
 
 LONGEST_DELAY = 30.0
 """Seconds, whatever a server asks for."""
+
+AT_ONCE = 16
+"""So many questions are on their way at once; the threads of further ones wait."""
 
 OWN = ("cache", "filesystem", "whole_files")
 """Storage options of tensorbundle, which no file system sees."""
@@ -66,6 +69,10 @@ class Backend(Protocol):
     def stat(self, path: str) -> Info: ...
     def list(self, path: str) -> list[Info]: ...
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes: ...
+    def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
+        """The same as it arrives."""
+        ...
+
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         """Writes the whole file ``into`` another."""
         ...
@@ -77,6 +84,7 @@ class _Live(NamedTuple):
     pid: int
     backend: Backend
     lock: Lock
+    slots: BoundedSemaphore
 
 
 class Store:
@@ -123,7 +131,9 @@ class Store:
     def _backend(self) -> _Live:
         live = self._live
         if live is None or live.pid != os.getpid():
-            live = self._live = _Live(os.getpid(), self._address.open(), Lock())
+            live = self._live = _Live(
+                os.getpid(), self._address.open(), Lock(), BoundedSemaphore(AT_ONCE)
+            )
         return live
 
     # What the core asks.
@@ -146,19 +156,53 @@ class Store:
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         """Bytes of a file that has this version."""
-        kept = self._kept.get(path)
-        if kept is not None and kept[0] == version:
-            return bytes(kept[1][start:end])
-        if self._cache is not None and path.endswith(".index"):
-            whole = self._cached(self._cache, path, version)
-            if whole is not None:
-                return whole[start:end]
+        here = self._here(path, version)
+        if here is not None:
+            return bytes(here[start:end])
         try:
             return self._read(path, version, start, end)
         except WholeFilesError:
             if not self._own.get("whole_files"):
                 raise
         return bytes(self._whole(path, version)[start:end])
+
+    def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
+        """The same as it arrives. What breaks off goes on where it did."""
+        if self._here(path, version) is not None:
+            yield self.read(path, version, start, end)
+            return
+        arriving: Iterator[bytes] | None = None
+
+        def following(backend: Backend, inner: str) -> bytes:
+            nonlocal arriving
+            if arriving is None:
+                arriving = backend.pieces(inner, version, start, end)
+            try:
+                piece = next(arriving, b"")
+            except BaseException:
+                arriving = None
+                raise
+            if not piece:
+                arriving = None
+                raise BusyError(5, f"the answer ends {end - start} bytes too soon")
+            return piece
+
+        while start < end:
+            try:
+                piece = self._ask(path, following)
+            except WholeFilesError:
+                piece = self.read(path, version, start, end)
+            start += len(piece)
+            yield piece
+
+    def _here(self, path: str, version: str | None) -> Any:
+        """The whole file, if it is on this machine, or should be."""
+        kept = self._kept.get(path)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        if self._cache is not None and path.endswith(".index"):
+            return self._cached(self._cache, path, version)
+        return None
 
     def _read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         def read(backend: Backend, inner: str) -> bytes:
@@ -207,9 +251,10 @@ class Store:
         tried = 0
         while True:
             tried += 1
-            backend = self._backend().backend
+            live = self._backend()
             try:
-                return question(backend, inner)
+                with live.slots:
+                    return question(live.backend, inner)
             except BusyError as error:
                 if tried >= TRIES:
                     text = f"{self._clean(error)}; asked {tried} times"

@@ -8,7 +8,7 @@ file's version after they came.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _TAGS = ("ETag", "etag", "e_tag", "generation", "md5Hash", "content_md5", "checksum")
 _TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
+
+PIECE = 512 << 10
+"""Bytes of an answer that are worth handing on before the rest has come."""
 
 
 class Address(NamedTuple):
@@ -160,6 +163,9 @@ class Fsspec:
         hold(version, now)
         return found
 
+    def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
+        yield self.read(path, version, start, end)
+
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         with told():
             into.write(self._fs.cat_file(path))
@@ -200,6 +206,9 @@ class Obstore:
             found = self._library.get(self._store, path, options={"range": (start, end)})
             hold(version, _info({**found.meta, "name": path}).version)
             return bytes(found.bytes())
+
+    def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
+        yield self.read(path, version, start, end)
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         with told():
@@ -245,6 +254,15 @@ def _status(error: Any) -> int | None:
         with suppress(AttributeError, KeyError, TypeError):  # of botocore
             return int(each.response["ResponseMetadata"]["HTTPStatusCode"])
     return None
+
+
+async def piece_of(read: Callable[[int], Awaitable[bytes]]) -> bytes:
+    """The next piece of an answer that gives as much as it has; less of it is at its end."""
+    parts, room = [], PIECE
+    while room and (part := await read(room)):
+        parts.append(part)
+        room -= len(part)
+    return b"".join(parts)
 
 
 def hold(version: str | None, now: str | None) -> None:

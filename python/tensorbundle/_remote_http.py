@@ -9,13 +9,13 @@ are those of fsspec's file system.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from ._remote import BusyError, Info, ReplacedError, WholeFilesError
-from ._remote_backends import version_of
+from ._remote_backends import piece_of, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +77,25 @@ class Http:
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         return self._sync(lambda: self._read(path, version, start, end))
 
+    def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
+        request = self._range(path, start, end)
+
+        async def answer() -> aiohttp.ClientResponse:
+            response: aiohttp.ClientResponse = await request.__aenter__()
+            try:
+                _hold_range(response, version, start, end)
+            except BaseException:
+                await request.__aexit__()
+                raise
+            return response
+
+        response = self._sync(answer)
+        try:
+            while piece := self._sync(lambda: piece_of(response.content.read)):
+                yield piece
+        finally:
+            self._sync(request.__aexit__)
+
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         async def fetch() -> None:
             async with self._get(path, {}) as response:
@@ -91,7 +110,7 @@ class Http:
 
     # Requests.
 
-    def _get(self, path: str, headers: Mapping[str, str], method: str = "GET") -> Any:
+    def _get(self, path: str, headers: Mapping[str, str], method: str = "GET") -> _Request:
         return _Request(self._fs, path, headers, method)
 
     def _sync(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -134,27 +153,13 @@ class Http:
                 raise OSError(5, "the server does not say how many bytes the file has")
             return _info(response, size or 0)
 
+    def _range(self, path: str, start: int, end: int) -> _Request:
+        return self._get(path, {"Range": f"bytes={start}-{end - 1}"})
+
     async def _read(self, path: str, version: str | None, start: int, end: int) -> bytes:
-        async with self._get(path, {"Range": f"bytes={start}-{end - 1}"}) as response:
-            status = response.status
-            if status in (412, 416):
-                raise ReplacedError(116, "it no longer has the bytes that are wanted")
-            _check(response)
-            if status == 206:
-                _hold(response, version, _total(response))
-                if _start(response) != start:
-                    raise BusyError(5, "the server sends another part than it was asked for")
-                return bytes(await response.read())
-            length = _length(response)
-            _hold(response, version, length)
-            if start == 0 and length == end:
-                return bytes(await response.read())  # all of it was wanted
-            response.close()
-            raise WholeFilesError(
-                95,
-                "the server sends only whole files, no parts of them: to fetch each file once and "
-                'keep it on this machine, open with storage_options={"whole_files": True}',
-            )
+        async with self._range(path, start, end) as response:
+            _hold_range(response, version, start, end)
+            return bytes(await response.read())
 
 
 class _Request:
@@ -184,6 +189,30 @@ class _Request:
 
     async def __aexit__(self, *exc: object) -> None:
         self._response.release()
+
+
+def _hold_range(
+    response: aiohttp.ClientResponse, version: str | None, start: int, end: int
+) -> None:
+    """Raises what keeps an answer from being the bytes that were asked for."""
+    status = response.status
+    if status in (412, 416):
+        raise ReplacedError(116, "it no longer has the bytes that are wanted")
+    _check(response)
+    if status == 206:
+        _hold(response, version, _total(response))
+        if _start(response) != start:
+            raise BusyError(5, "the server sends another part than it was asked for")
+        return
+    length = _length(response)
+    _hold(response, version, length)
+    if start != 0 or length != end:
+        response.close()
+        raise WholeFilesError(
+            95,
+            "the server sends only whole files, no parts of them: to fetch each file once and "
+            'keep it on this machine, open with storage_options={"whole_files": True}',
+        )
 
 
 def _check(response: aiohttp.ClientResponse) -> None:

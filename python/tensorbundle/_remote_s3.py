@@ -6,12 +6,12 @@ second request. Credentials, endpoints and retries are those of s3fs's file syst
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 from ._remote import ReplacedError
-from ._remote_backends import Fsspec, hold, told, version_of
+from ._remote_backends import Fsspec, hold, piece_of, told, version_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -34,6 +34,14 @@ class S3(Fsspec):
                 found["Body"].close()
 
         return self._sync(read)
+
+    def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
+        body = self._sync(lambda: self._get(path, version, start, end))["Body"]
+        try:
+            while piece := self._sync(lambda: piece_of(body.read)):
+                yield piece
+        finally:
+            self._fs.loop.call_soon_threadsafe(body.close)
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         async def fetch() -> None:

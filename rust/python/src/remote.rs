@@ -10,14 +10,16 @@ use pyo3::exceptions::{
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyIterator;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::iter;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use tensorbundle_store::{Files, Kind, Listed, Remote, Stat};
+use tensorbundle_store::{Files, Kind, Listed, Pieces, Remote, Stat};
 
 pyo3::import_exception!(tensorbundle._remote, ReplacedError);
 pyo3::import_exception!(tensorbundle._remote, WholeFilesError);
@@ -63,6 +65,28 @@ impl Remote for Store {
         });
         bytes.map(Bytes::from_owner).map_err(io_error)
     }
+
+    fn pieces(&self, path: &Path, version: Option<&str>, range: Range<u64>) -> Pieces<'_> {
+        let pieces: Result<Py<PyAny>, _> = Python::attach(|py| {
+            let args = (path.as_os_str(), version, range.start, range.end);
+            self.0.call_method1(py, intern!(py, "pieces"), args)
+        });
+        let pieces = match pieces {
+            Ok(pieces) => pieces,
+            Err(error) => return Box::new(iter::once(Err(io_error(error)))),
+        };
+        Box::new(iter::from_fn(move || {
+            let piece = Python::attach(|py| next(py, &pieces)).transpose()?;
+            Some(piece.map(Bytes::from_owner).map_err(io_error))
+        }))
+    }
+}
+
+fn next(py: Python<'_>, pieces: &Py<PyAny>) -> PyResult<Option<PyBackedBytes>> {
+    let Some(piece) = pieces.bind(py).cast::<PyIterator>()?.clone().next() else {
+        return Ok(None);
+    };
+    Ok(Some(piece?.extract::<PyBackedBytes>()?))
 }
 
 fn stat(dir: bool, size: u64, mtime_ns: i64, version: Option<String>) -> Stat {

@@ -5,9 +5,10 @@
 //! <prefix>.data-%05d-of-%05d          the shards
 //! ```
 
+use crate::ahead::Ahead;
 use crate::checksum::{EntryId, Verified};
 use crate::files::Files;
-use crate::index::{Ahead, Index};
+use crate::index::Index;
 use crate::lazy::Lazy;
 use crate::shard::Shard;
 use crate::source::File;
@@ -254,9 +255,9 @@ impl Bundle {
         self.loaded(i, self.blocks.get_or_try(i, || self.table.load_from(ahead, i)))
     }
 
-    /// Reads all of an index in a store that lies between the blocks that were read already and its end: in one go, where
-    /// a request for each block would take as long as many blocks do.
-    pub(crate) fn read_ahead(&self) -> Result<Ahead<'_>> {
+    /// Calls `work` while all of an index in a store is read that lies between the blocks that were read already and its end:
+    /// in one go, where a request for each block would take as long as many blocks do.
+    pub(crate) fn while_ahead<T>(&self, work: impl FnOnce(&Ahead<'_>) -> T) -> Result<T> {
         let index = self.table.source();
         let missing = |i: &usize| self.blocks.get(*i).is_none();
         let all = 0..self.table.block_count();
@@ -264,7 +265,7 @@ impl Bundle {
         let range = ends.and_then(|(first, last)| {
             Some(self.table.handle(first)?.offset..self.table.handle(last)?.range().end)
         });
-        Ahead::read(index, range).map_err(|error| error.in_file(index.path()))
+        Ahead::with(index, range, work).map_err(|error| error.in_file(index.path()))
     }
 
     fn loaded<'a>(&'a self, i: usize, block: Result<Option<&'a Block>>) -> Result<&'a Block> {

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::iter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -31,7 +32,15 @@ pub trait Remote: Send + Sync {
     /// Bytes of a file, all of them or an error; many threads ask at once. A file whose version is another is an error of
     /// the kind `StaleNetworkFileHandle`.
     fn read(&self, path: &Path, version: Option<&str>, range: Range<u64>) -> io::Result<Bytes>;
+
+    /// The same as it arrives: pieces of any size, one behind the other. They end where the range does, or with an error.
+    fn pieces(&self, path: &Path, version: Option<&str>, range: Range<u64>) -> Pieces<'_> {
+        Box::new(iter::once(self.read(path, version, range)))
+    }
 }
+
+/// Bytes of a file, in their order.
+pub type Pieces<'a> = Box<dyn Iterator<Item = io::Result<Bytes>> + Send + 'a>;
 
 /// What something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@
 //! A [`Bundle`] is immutable and shared without locks; what it opens on the way (blocks, shards) is set
 //! once, by whoever comes first, so that it also survives a `fork` at any moment.
 
+mod ahead;
 mod buffer;
 mod bundle;
 mod checksum;
@@ -48,7 +49,7 @@ pub use bundle::{
 };
 pub use error::{Error, Result};
 pub use file::{read_ends, read_file};
-pub use files::{Files, Kind, Listed, Remote, Seen, Stat};
+pub use files::{Files, Kind, Listed, Pieces, Remote, Seen, Stat};
 pub use finding::{Finding, FindingKind, Findings};
 pub use listing::{Listing, Part, Places, Row};
 pub use read::{HOST, ReadOptions, Tensor, Value};

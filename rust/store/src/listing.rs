@@ -1,8 +1,9 @@
 //! Every tensor of a bundle, from one pass over its index: columns, not objects.
 
 use crate::Result;
+use crate::ahead::Ahead;
 use crate::bundle::Bundle;
-use crate::index::Ahead;
+use crate::parallel::both;
 use crate::scan::in_order;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -218,14 +219,12 @@ impl Listing {
         let blocks = bundle.block_count();
         let jobs = blocks.div_ceil(GROUP);
         let room = AtomicUsize::new(bundle.slice_room());
-        let ahead = bundle.read_ahead()?;
         let group = |job: usize| job * GROUP..blocks.min((job + 1) * GROUP);
-        let work = |job| Self::read_blocks(bundle, &ahead, group(job), &room);
-        let mut groups = in_order(jobs, bundle.index_len(), work).into_iter();
-        let mut listing = groups.next().transpose()?.unwrap_or_default();
-        for next in groups {
-            listing.extend(next?);
-        }
+        let groups = bundle.while_ahead(|ahead| {
+            let work = |job| Self::read_blocks(bundle, ahead, group(job), &room);
+            in_order(jobs, bundle.index_len(), work)
+        })?;
+        let mut listing = Self::joined(groups.into_iter().collect::<Result<_>>()?);
         if listing.parts.is_empty() {
             return Ok(listing);
         }
@@ -275,17 +274,33 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Appends what comes behind.
-    fn extend(&mut self, next: Self) {
-        let before = self.len();
-        self.names.extend(&next.names);
-        self.shapes.extend(&next.shapes);
-        self.dtypes.extend(next.dtypes);
-        self.shards.extend(next.shards);
-        self.offsets.extend(next.offsets);
-        self.sizes.extend(next.sizes);
-        self.crcs.extend(next.crcs);
-        self.parts.extend(next.parts.into_iter().map(|(row, parts)| (before + row, parts)));
+    /// One behind the other. Of a large index this is a third of the work: so each column is made at once, the largest by a
+    /// core of its own.
+    fn joined(mut groups: Vec<Self>) -> Self {
+        if groups.len() < 2 {
+            return groups.pop().unwrap_or_default();
+        }
+        let mut parts = HashMap::new();
+        let mut before = 0;
+        for group in &mut groups {
+            parts.extend(group.parts.drain().map(|(row, parts)| (before + row, parts)));
+            before += group.len();
+        }
+        let groups = &groups;
+        let (names, others) = both(
+            || Ragged::joined(groups.iter().map(|group| &group.names)),
+            || Self {
+                names: Ragged::default(),
+                shapes: Ragged::joined(groups.iter().map(|group| &group.shapes)),
+                dtypes: joined(groups, |group| &group.dtypes),
+                shards: joined(groups, |group| &group.shards),
+                offsets: joined(groups, |group| &group.offsets),
+                sizes: joined(groups, |group| &group.sizes),
+                crcs: joined(groups, |group| &group.crcs),
+                parts,
+            },
+        );
+        Self { names, ..others }
     }
 
     fn reserve(&mut self, rows: usize) {
@@ -352,6 +367,11 @@ impl Bundle {
     }
 }
 
+fn joined<T: Copy>(groups: &[Listing], column: impl Fn(&Listing) -> &Vec<T>) -> Vec<T> {
+    let columns: Vec<_> = groups.iter().map(|group| column(group).as_slice()).collect();
+    columns.concat()
+}
+
 /// A column of lists: all values in one allocation, and where each list ends.
 #[derive(Debug)]
 struct Ragged<T> {
@@ -365,10 +385,18 @@ impl<T: Copy> Ragged<T> {
         self.ends.push(self.values.len());
     }
 
-    fn extend(&mut self, next: &Self) {
-        let before = self.values.len();
-        self.values.extend_from_slice(&next.values);
-        self.ends.extend(next.ends.iter().map(|end| before + end));
+    fn joined<'a>(all: impl Iterator<Item = &'a Self> + Clone) -> Self
+    where
+        T: 'a,
+    {
+        let values: Vec<_> = all.clone().map(|one| one.values.as_slice()).collect();
+        let mut ends = Vec::with_capacity(all.clone().map(|one| one.ends.len()).sum());
+        let mut before = 0;
+        for one in all {
+            ends.extend(one.ends.iter().map(|end| before + end));
+            before += one.values.len();
+        }
+        Self { values: values.concat(), ends }
     }
 
     fn get(&self, i: usize) -> Option<&[T]> {

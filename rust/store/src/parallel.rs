@@ -1,4 +1,4 @@
-//! Copying with all cores. Threads live for one call: there is no pool that a `fork` could break.
+//! Copying with more than one core. Threads live for one call: there is no pool that a `fork` could break.
 
 use crate::Result;
 use std::num::NonZero;
@@ -39,6 +39,19 @@ pub(crate) fn for_bands(
             result = result.and(theirs);
         }
         result
+    })
+}
+
+/// Does two pieces of work at once, if a thread can be had for the first.
+pub(crate) fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let helper = thread::Builder::new().spawn_scoped(scope, &first);
+        let made = second();
+        let other = match helper {
+            Ok(helper) => helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => first(),
+        };
+        (other, made)
     })
 }
 

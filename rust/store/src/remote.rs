@@ -4,6 +4,7 @@
 //! held      of an index: all of a small one, else its end, which holds footer and index block
 //! windows   what was read ahead of reads to come
 //! parts     a large range: cut, and fetched by several requests at once
+//! pieces    of one answer, each as it arrives
 //! ```
 
 use crate::files::{Remote, Stat};
@@ -26,7 +27,7 @@ const END: u64 = 64 << 10;
 const PART: usize = 4 << 20;
 
 /// The same of an index: few are larger, and one that is not is listed by one request more than it is opened by.
-const INDEX_PART: usize = 8 << 20;
+pub(crate) const INDEX_PART: usize = 8 << 20;
 
 /// So many parts of a range, or of a tensor, are fetched at once.
 const AT_ONCE: usize = 12;
@@ -163,9 +164,34 @@ impl Object {
         if bytes.len() as u64 == want {
             return Ok(bytes);
         }
-        let what = format!("the store gave {} bytes, want {want}", bytes.len());
-        Err(io::Error::new(io::ErrorKind::UnexpectedEof, what))
+        Err(short(bytes.len() as u64, want))
     }
+
+    /// Gives `take` a range piece by piece, as they arrive by one request, until it wants no more.
+    pub(crate) fn read_pieces(
+        &self,
+        path: &Path,
+        range: Range<u64>,
+        take: &mut dyn FnMut(Bytes) -> bool,
+    ) -> io::Result<()> {
+        let (want, mut came) = (range.end - range.start, 0);
+        for piece in self.store.pieces(path, self.version.as_deref(), range) {
+            let piece = piece?;
+            came += piece.len() as u64;
+            if came > want {
+                break;
+            }
+            if !take(piece) {
+                return Ok(());
+            }
+        }
+        if came == want { Ok(()) } else { Err(short(came, want)) }
+    }
+}
+
+fn short(came: u64, want: u64) -> io::Error {
+    let what = format!("the store gave {came} bytes, want {want}");
+    io::Error::new(io::ErrorKind::UnexpectedEof, what)
 }
 
 /// Neighbours of one file that are worth one request: what lies between them costs less than another request would.

@@ -2,11 +2,12 @@
 
 use crate::buffer::Buffer;
 use crate::files::{Files, Kind};
-use crate::remote::Object;
+use crate::remote::{INDEX_PART, Object};
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tensorbundle_wire::{Fault, table};
 
@@ -120,6 +121,22 @@ impl File {
             }
         }
         Ok(())
+    }
+
+    /// Gives `take` a range of a file of a store, as it arrives, until it wants no more; a large one all at once.
+    pub(crate) fn read_pieces(
+        &self,
+        range: Range<u64>,
+        take: &mut dyn FnMut(Bytes) -> bool,
+    ) -> Result<()> {
+        let len = usize::try_from(range.end - range.start)
+            .map_err(|_| Fault::unsupported("file", "larger than this machine can address"))?;
+        let Some(object) = self.as_object().filter(|_| len <= INDEX_PART) else {
+            take(table::Source::read(self, range.start, len)?);
+            return Ok(());
+        };
+        let offset = range.start;
+        object.read_pieces(&self.path, range, take).map_err(|error| self.not_read(error, offset))
     }
 
     fn not_read(&self, error: io::Error, offset: u64) -> Error {
