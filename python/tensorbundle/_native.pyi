@@ -233,6 +233,7 @@ def walk(
     progress: Callable[[int, int], object] | None,
     store: Store | None = None,
     deep: bool = True,
+    listed: bool = False,
 ) -> tuple[Places, ArrowTable, int, int]:
     """Below :func:`tensorbundle.catalog.discover`."""
 

@@ -43,6 +43,8 @@ class Unit(NamedTuple):
     deep: bool = True
     follow_links: bool = False
     store: Store | None = None
+    listed: bool = False
+    """Its roots are directories that were seen; should one be gone by now, that is a finding."""
 
 
 class Spot(NamedTuple):
@@ -87,20 +89,22 @@ def units_of(roots: list[str], follow_links: bool, store: Store | None = None) -
             try:
                 found, _ = folders(folder, store)
             except OSError:
-                units.append(Unit((folder,), store=store))  # its walk says what is wrong with it
+                # Its walk says what is wrong with it.
+                units.append(Unit((folder,), store=store, listed=True))
             else:
-                units.append(Unit((folder,), deep=False, store=store))
+                units.append(Unit((folder,), deep=False, store=store, listed=True))
                 below += found
         waiting = below
     together = max(1, -(-len(waiting) // MOST))
     steps = range(0, len(waiting), together)
-    return units + [Unit(tuple(waiting[i : i + together]), store=store) for i in steps]
+    rest = (tuple(waiting[i : i + together]) for i in steps)
+    return units + [Unit(folders, store=store, listed=True) for folders in rest]
 
 
 def explore(unit: Unit, data: bool) -> Found:
     """Walks a unit: a pure function, for workers. ``data``: all bytes will be read."""
     places, troubles, directories, links = walk(
-        list(unit.roots), unit.follow_links, None, unit.store, unit.deep
+        list(unit.roots), unit.follow_links, None, unit.store, unit.deep, unit.listed
     )
     return Found(_spots(places, data), pa.table(troubles), directories, links)
 

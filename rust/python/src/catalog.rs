@@ -23,9 +23,10 @@ pub(crate) struct Places(Vec<Place>, Files);
 type Four = (ArrowTable, ArrowTable, ArrowTable, ArrowTable);
 
 /// Walks directories: places, what could not be walked as findings, how many directories, how many links were left. Without
-/// `deep` nothing that lies in a directory of them.
+/// `deep` nothing that lies in a directory of them. `listed` are roots that were found in others: directories, whatever
+/// became of them since.
 #[pyfunction]
-#[pyo3(signature = (roots, follow_links, progress, store=None, deep=true))]
+#[pyo3(signature = (roots, follow_links, progress, store=None, deep=true, listed=false))]
 pub(crate) fn walk<'py>(
     py: Python<'py>,
     roots: Vec<PathBuf>,
@@ -33,11 +34,12 @@ pub(crate) fn walk<'py>(
     progress: Option<&Bound<'py, PyAny>>,
     store: Option<Bound<'py, PyAny>>,
     deep: bool,
+    listed: bool,
 ) -> PyResult<(Places, ArrowTable, usize, usize)> {
     let files = files(store);
     let sort = || {
         let (directories, others): (Vec<_>, Vec<_>) =
-            roots.into_iter().partition(|root| files.is_dir(root));
+            roots.into_iter().partition(|root| listed || files.is_dir(root));
         let lone = others.iter().map(|path| locate(&files, path, false));
         let lone = lone.map(|found| found.map(|found| Place::located(&files, found)));
         let lone = lone.collect::<Result<Vec<_>, _>>()?;
@@ -84,11 +86,10 @@ pub(crate) fn places_of(
     py: Python<'_>,
     paths: Vec<PathBuf>,
     store: Option<Bound<'_, PyAny>>,
-) -> PyResult<Places> {
+) -> Places {
     let files = files(store);
-    let (places, trouble) = py.detach(|| (core::places_of(&files, &paths), files.trouble()));
-    trouble.map_err(|error| errors::to_python(py, error))?;
-    Ok(Places(places, files.anew()))
+    let places = py.detach(|| core::places_of(&files, &paths));
+    Places(places, files.anew())
 }
 
 #[pymethods]

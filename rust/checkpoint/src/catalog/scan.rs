@@ -121,6 +121,11 @@ impl Tables {
                 self.broken(facts, "missing index", text.to_owned());
                 return Ok(());
             }
+            What::Hidden(text) => {
+                facts.signature.clear();
+                self.broken(facts, FindingKind::Unreadable.name(), text.clone());
+                return Ok(());
+            }
             What::Nothing => {
                 let text = "there is no checkpoint of this name";
                 self.broken(facts, "nothing there", format!("{}: {text}", facts_path(place)));
@@ -144,6 +149,7 @@ impl Tables {
             Ok(Ok(verified)) => verified,
             Ok(Err(Stopped)) => return Ok(()), // so is the whole scan
             Err(error) => {
+                facts.not_read(&error);
                 self.broken(facts, kind_of(&error), error.to_string());
                 return Ok(());
             }
@@ -157,6 +163,12 @@ impl Tables {
             facts.status = "ok";
         }
         findings.iter().for_each(|found| self.wrong(&facts.path, found));
+        verified
+            .checked
+            .findings
+            .iter()
+            .filter(|it| it.kind == FindingKind::Unreadable)
+            .for_each(|it| facts.not_read(&it.error));
         self.opened(facts, &verified.tensors, place.graph(files), options, watch)
     }
 
@@ -182,12 +194,14 @@ impl Tables {
         if let Some(error) = values.error.take().filter(|_| facts.status == "ok") {
             facts.status = "damaged";
             facts.reason = Some(error.to_string());
+            facts.not_read(&error);
             self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
         }
         let files = &tensors.options().files;
         if let Some(error) = files.trouble().err().filter(|_| facts.status == "ok") {
             facts.status = "damaged";
             facts.reason = Some(error.to_string());
+            facts.not_read(&error);
             self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
         }
         self.tensors_of(&mut facts, tensors, beside.as_deref())?;
@@ -272,6 +286,7 @@ impl Tables {
                     facts.status = "damaged";
                     facts.reason = Some(error.to_string());
                 }
+                facts.not_read(&error);
                 let finding = Finding::new(FindingKind::DamagedGraph, error);
                 let found = wrong(&finding);
                 self.wrong(&facts.path, &found);
@@ -323,13 +338,22 @@ impl Facts {
             directory: path_text(dir),
             step: step.filter(|step| *step >= 0),
             name,
-            files: place.stamps.len() as i64,
+            files: (place.stamps.len() + place.unseen.len()) as i64,
             file_bytes: signed(place.stamps.iter().map(|stamp| stamp.size).sum()),
             mtime_ns: place.stamps.iter().map(|stamp| stamp.mtime_ns).max(),
-            signature: hex(place.signature()),
+            signature: if place.unseen.is_empty() { hex(place.signature()) } else { String::new() },
             checked: if options.verify { "data" } else { "index" },
             stats: options.stats,
             ..Self::default()
+        }
+    }
+}
+
+impl Facts {
+    /// What a system or a store did not give says nothing of the files: without a signature the next run reads them again.
+    fn not_read(&mut self, error: &Error) {
+        if matches!(error, Error::Io { .. }) {
+            self.signature.clear();
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::verify::temporary;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tensorbundle_store::{
@@ -33,6 +34,8 @@ pub struct Place {
     pub what: What,
     /// Its files that are there.
     pub stamps: Vec<Stamp>,
+    /// Files that are there, too, but of which the system or the store did not say more.
+    pub unseen: Vec<PathBuf>,
 }
 
 /// What a place is.
@@ -46,6 +49,8 @@ pub enum What {
     NoIndex,
     /// There is nothing.
     Nothing,
+    /// Its directory was not to be read, for the reason given.
+    Hidden(String),
 }
 
 /// A file as it was when it was seen.
@@ -86,6 +91,10 @@ pub struct Walked {
 }
 
 impl Place {
+    fn of(path: PathBuf, what: What) -> Self {
+        Self { path, what, stamps: Vec::new(), unseen: Vec::new() }
+    }
+
     /// Its path, as catalogs have it.
     pub fn text(&self) -> String {
         path_text(&self.path)
@@ -96,7 +105,20 @@ impl Place {
         if let What::Checkpoint(Located::V1(own)) = &self.what {
             return meta_beside(files, &own.prefix);
         }
-        self.stamps.iter().find(|stamp| is_graph(&stamp.path)).map(|stamp| stamp.path.clone())
+        let seen = self.stamps.iter().map(|stamp| &stamp.path);
+        seen.chain(&self.unseen).find(|path| is_graph(path)).cloned()
+    }
+
+    /// The same with what is known of these files.
+    fn with_files(mut self, files: &Files, paths: impl Iterator<Item = PathBuf>) -> Self {
+        for path in paths {
+            match files.stat(&path) {
+                Ok(stat) => self.stamps.push(Stamp::of(path, stat)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // it was there a moment ago
+                Err(_) => self.unseen.push(path),
+            }
+        }
+        self
     }
 
     /// How many bytes its index and its graph have: what is read of it if its data is not.
@@ -123,9 +145,9 @@ impl Place {
 }
 
 impl Stamp {
-    fn of(files: &Files, path: PathBuf) -> Option<Self> {
-        let Stat { size, mtime_ns, version, .. } = files.look(&path)?;
-        Some(Self { path, size, mtime_ns, version })
+    fn of(path: PathBuf, stat: Stat) -> Self {
+        let Stat { size, mtime_ns, version, .. } = stat;
+        Self { path, size, mtime_ns, version }
     }
 
     /// What it says, for whoever would ask the store again.
@@ -135,12 +157,24 @@ impl Stamp {
     }
 }
 
+impl Trouble {
+    fn of(error: Error) -> Self {
+        let path = match &error {
+            Error::Io { path, .. } => path.clone(),
+            _ => PathBuf::new(),
+        };
+        Self { path, kind: "unreadable", text: error.to_string() }
+    }
+}
+
 /// A directory's contents.
 #[derive(Default)]
 struct Contents {
     places: Vec<Place>,
     directories: Vec<PathBuf>,
     links: Vec<PathBuf>,
+    /// What a store did not say of a file in it.
+    trouble: Option<Error>,
 }
 
 /// Walks directories; without `deep` none that lies in one of them. The error is that `watch` stopped it.
@@ -169,13 +203,13 @@ pub fn walk(
         for (dir, contents) in level.iter().zip(read) {
             match contents {
                 Some(Ok(found)) => {
+                    walked.troubles.extend(found.trouble.map(Trouble::of));
                     walked.places.extend(found.places);
                     next.extend(found.directories);
                     links.extend(found.links);
                 }
                 Some(Err(error)) => {
-                    let text = Error::io(dir, error, "a directory").to_string();
-                    walked.troubles.push(Trouble { path: dir.clone(), kind: "unreadable", text });
+                    walked.troubles.push(Trouble::of(Error::io(dir, error, "a directory")));
                 }
                 None => {}
             }
@@ -242,24 +276,40 @@ pub fn places_of(files: &Files, paths: &[PathBuf]) -> Vec<Place> {
     dirs.sort_unstable();
     dirs.dedup();
     // Work is counted in bytes there; a directory is worth a thread.
-    let read =
-        on_all_cores(files, dirs.len(), (dirs.len() as u64) << 20, &mut |_, _| true, |i, _| {
+    let total = (dirs.len() as u64) << 20;
+    let read = on_all_cores(files, dirs.len(), total, &mut |_, _| true, |i, _| {
+        let dir = dirs.get(i).copied().unwrap_or(Path::new(""));
+        contents(files, dir).map(|found| {
             let mut places = HashMap::new();
-            for place in
-                dirs.get(i).and_then(|dir| contents(files, dir).ok()).unwrap_or_default().places
-            {
+            for place in found.places {
                 // Of two of one path, an index and a V1 file, the first counts, as for a walk.
                 places.entry(place.path.clone()).or_insert(place);
             }
             places
-        });
+        })
+    });
     let read = read.unwrap_or_default(); // nobody stops it
-    let known: HashMap<&Path, HashMap<PathBuf, Place>> = dirs.into_iter().zip(read).collect();
+    let known: HashMap<&Path, io::Result<HashMap<PathBuf, Place>>> =
+        dirs.into_iter().zip(read).collect();
     let of = |path: &PathBuf| {
         let (dir, name) = dir_and_name(path);
-        let found = known.get(dir).and_then(|places| places.get(&dir.join(name))).cloned();
-        let nothing = || Place { path: path.clone(), what: What::Nothing, stamps: Vec::new() };
-        found.unwrap_or_else(nothing)
+        let what = match known.get(dir) {
+            Some(Ok(places)) => match places.get(&dir.join(name)) {
+                Some(place) => return place.clone(),
+                None => What::Nothing,
+            },
+            // A server without listings can be asked for the files of a name.
+            Some(Err(error))
+                if error.kind() == io::ErrorKind::NotADirectory && files.is_remote() =>
+            {
+                return Place::named(files, Located::Bundle(path.clone()));
+            }
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+                What::Hidden(format!("{}: a directory: {error}", dir.display()))
+            }
+            _ => What::Nothing,
+        };
+        Place::of(path.clone(), what)
     };
     paths.iter().map(of).collect()
 }
@@ -272,6 +322,7 @@ struct Set {
 }
 
 fn contents(files: &Files, dir: &Path) -> io::Result<Contents> {
+    let files = &files.anew(); // so that its trouble is of this directory
     let mut found = Contents::default();
     let mut sets: BTreeMap<PathBuf, Set> = BTreeMap::new();
     let mut others = Vec::new();
@@ -284,8 +335,8 @@ fn contents(files: &Files, dir: &Path) -> io::Result<Contents> {
         let linked = (kind == Kind::Link).then(|| files.look(&path)).flatten();
         let linked = linked.map(|stat| stat.kind);
         if let Some(reason) = temporary(&name) {
-            let stamps = Stamp::of(files, path.clone()).into_iter().collect();
-            found.places.push(Place { path, what: What::Temporary(reason), stamps });
+            let own = iter::once(path.clone());
+            found.places.push(Place::of(path, What::Temporary(reason)).with_files(files, own));
         } else if kind == Kind::Dir {
             found.directories.push(path);
         } else if linked == Some(Kind::Dir) {
@@ -305,17 +356,16 @@ fn contents(files: &Files, dir: &Path) -> io::Result<Contents> {
             false if data => What::NoIndex,
             false => continue, // a graph by itself
         };
-        let mut stamps: Vec<_> =
-            set.names.iter().filter_map(|name| Stamp::of(files, dir.join(name))).collect();
         let beside = dir.ends_with("variables").then(|| meta_beside(files, &prefix)).flatten();
-        stamps.extend(beside.and_then(|path| Stamp::of(files, path)));
-        found.places.push(Place { path: prefix, what, stamps });
+        let own = set.names.iter().map(|name| dir.join(name)).chain(beside);
+        found.places.push(Place::of(prefix, what).with_files(files, own));
     }
     for own in v1_in(files, dir, &others) {
-        let stamps = own.present(&others).filter_map(|path| Stamp::of(files, path)).collect();
-        let path = own.prefix.clone();
-        found.places.push(Place { path, what: What::Checkpoint(Located::V1(own)), stamps });
+        let present: Vec<_> = own.present(&others).collect();
+        let place = Place::of(own.prefix.clone(), What::Checkpoint(Located::V1(own)));
+        found.places.push(place.with_files(files, present.into_iter()));
     }
+    found.trouble = files.trouble().err();
     Ok(found)
 }
 
@@ -332,19 +382,19 @@ fn ends(name: &OsStr, end: &str) -> bool {
     name.as_encoded_bytes().ends_with(end.as_bytes())
 }
 
-/// A root that is no directory: the checkpoint that it means.
 impl Place {
-    /// The place of what a path was found to be.
+    /// A root that is no directory: the checkpoint that it means.
     pub fn located(files: &Files, located: Located) -> Self {
-        let prefix = located.prefix().to_owned();
-        match places_of(files, std::slice::from_ref(&prefix)).pop() {
+        match places_of(files, &[located.prefix().to_owned()]).pop() {
             Some(place) if matches!(place.what, What::Checkpoint(_)) => place,
-            _ => {
-                let there = [Some(index_path(&prefix)), meta_beside(files, &prefix)];
-                let stamps = there.into_iter().flatten().filter_map(|path| Stamp::of(files, path));
-                let stamps = stamps.collect();
-                Self { path: prefix, what: What::Checkpoint(located), stamps }
-            }
+            _ => Self::named(files, located),
         }
+    }
+
+    /// A checkpoint by itself, whose directory nobody lists.
+    fn named(files: &Files, located: Located) -> Self {
+        let path = located.prefix().to_owned();
+        let there = [Some(index_path(&path)), meta_beside(files, &path)];
+        Self::of(path, What::Checkpoint(located)).with_files(files, there.into_iter().flatten())
     }
 }
