@@ -4,7 +4,8 @@ The emulator keeps objects and their generations, takes uploads, lists and gives
 say which generation the bytes of an answer are of, knows neither preconditions nor generations that
 are asked for, has no 416, no pages of listings and no decompressive transcoding, and takes no empty
 object. That is done here, in front of it, as the documentation of ``objects.get``, ``objects.list``
-and of transcoding says.
+and of transcoding says. The documentation does not list ``x-goog-generation``; the service sends it
+with every download, and clients of Google's own depend on it.
 """
 
 from __future__ import annotations
