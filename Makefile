@@ -25,7 +25,7 @@ test: $(VENV)/built $(VENV)/test ## all tests, of Rust and of Python, with Tenso
 	cargo test --quiet --workspace --exclude tensorbundle-python
 	$(BIN)/python -m pytest
 
-test-engines: $(VENV)/built $(VENV)/engines ## the index job on Ray and on Spark (which needs Java), with workers killed
+test-engines: $(VENV)/built $(VENV)/engines ## the index job on Ray and on Spark (which needs Java); S3 and GCS, by servers here
 	$(BIN)/python -m pytest tests/engines
 
 lint: $(VENV)/built $(VENV)/engines $(VENV)/lint docs ## formatting, clippy, ruff, mypy, pyright, stale protos, docs

@@ -12,8 +12,9 @@ import pytest
 
 import tensorbundle as tb
 from command import process
+from http_store import serve
 from tensorbundle import cli
-from test_readme import Shown, agrees, blocks, execute, sessions
+from test_readme import Block, Shown, agrees, blocks, execute, sessions
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -22,7 +23,10 @@ PAGES = sorted(DOCS.rglob("*.md"))
 NEEDS = {"pytorch.md": "torch"}
 # Whose examples tests/engines/test_pages.py runs, with an engine at work.
 OF_ENGINES = [DOCS / "how-to" / name for name in ("ray.md", "spark.md")]
-RUN_HERE = [page for page in PAGES if page not in OF_ENGINES]
+# Whose examples it runs with a server of the store's API.
+OF_STORES = [DOCS / "how-to" / name for name in ("s3.md", "gcs.md")]
+HTTP = DOCS / "how-to" / "http.md"
+RUN_HERE = [page for page in PAGES if page not in (*OF_ENGINES, *OF_STORES, HTTP)]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 IDS = [page.relative_to(DOCS).as_posix() for page in PAGES]
 SHOWN = [
@@ -52,6 +56,48 @@ def test_the_python_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip(NEEDS[page.name])
     monkeypatch.chdir(ROOT)
     execute(found, str(page))
+
+
+def in_store() -> dict[str, bytes]:
+    """What the pages about stores read, by path within the store."""
+    folders = {"mnist": ROOT / "tests/data/mnist_mlp", "tables": ROOT / "tests/data/partitioned"}
+    return {
+        f"{name}/{file.name}": file.read_bytes()
+        for name, folder in folders.items()
+        for file in folder.iterdir()
+    }
+
+
+def run_page(found: list[Block], page: Path, folder: Path) -> None:
+    """Runs the Python and the commands of a page about a store, in a folder of its own."""
+    assert {block.kind for block in found} == {"python", "sh"}
+    execute(found, str(page))
+    lines = [line for block in found if block.kind == "sh" for line in block.text.splitlines()]
+    words_of = [shlex.split(line, comments=True) for line in lines]
+    commands = [words for words in words_of if words[:1] == ["tensorbundle"]]
+    assert {"ls", "cat", "verify", "index", "query"} <= {words[1] for words in commands}
+    for words in commands:
+        done = process(*words[1:], cwd=folder)
+        assert (done.returncode, done.stderr) == (0, ""), words
+
+
+def test_the_page_about_http_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served, own = tmp_path / "served", tmp_path / "own"
+    for path, data in in_store().items():
+        (served / path).parent.mkdir(parents=True, exist_ok=True)
+        (served / path).write_bytes(data)
+    own.mkdir()
+    monkeypatch.chdir(own)
+    with serve(served) as server:
+        found = [
+            block._replace(text=block.text.replace("https://models.example.org", server.url))
+            for block in blocks(TEXTS[HTTP])
+        ]
+        run_page(found, HTTP, own)
+        keys = {
+            each.headers.get("X-Key", each.headers.get("Authorization")) for each in server.requests
+        }
+        assert keys == {None, "Bearer of-good-news", "of-the-team"}
 
 
 @pytest.mark.parametrize("shown", SHOWN)

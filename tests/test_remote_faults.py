@@ -15,8 +15,8 @@ import pytest
 import tensorbundle as tb
 from http_faults import PASSING, Fails, fewer, reset, short, status
 from http_store import Behaviour, Request, serve
-from tensorbundle import _remote, _remote_http
-from tensorbundle._remote_backends import PIECE
+from tensorbundle import _remote, _remote_answers
+from tensorbundle._remote_answers import PIECE
 from writer import Bundle
 
 DATA = Path(__file__).parent / "data" / "mnist_mlp"
@@ -27,7 +27,7 @@ NAME = "dense_2/bias"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_remote, "DELAY", 0.01)
-    monkeypatch.setattr(_remote_http, "SILENCE", 2.0)
+    monkeypatch.setattr(_remote_answers, "SILENCE", 2.0)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_server_may_ask_for_time(server: Behaviour, monkeypatch: pytest.Monkey
 
 def test_a_silent_server_is_left(server: Behaviour, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_remote, "TRIES", 2)
-    monkeypatch.setattr(_remote_http, "SILENCE", 0.3)
+    monkeypatch.setattr(_remote_answers, "SILENCE", 0.3)
     ckpt = tb.open(server.url + PREFIX)
     free = threading.Event()
     server.fault = Fails(1000, lambda _request, _handler: free.wait(20), ".data-")

@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from typing import Any
@@ -103,8 +104,7 @@ class Store:
         self._address = address_of(url, options, self._own.get("filesystem"))
         self.path = self._address.shown
         """The path as users see it."""
-        self._secrets = [each for each in _strings(options) if len(each) > 3]
-        self._secrets += self._address.secrets
+        self._secrets = [*secrets_of(options), *self._address.secrets]
         self._sizes: dict[str, tuple[str | None, int]] = {}
         self._live: _Live | None = None
         self._cache: Cache | None = None
@@ -276,10 +276,20 @@ class Store:
         return kind(error.errno or 5, self._clean(error), path)
 
     def _clean(self, error: OSError) -> str:
-        text = error.strerror or str(error) or type(error).__name__
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text
+        return hidden(error.strerror or str(error) or type(error).__name__, self._secrets)
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """A text without what is secret, also as it is written within a URL."""
+    for secret in secrets:
+        for form in (secret, quote(secret, safe="")):
+            text = text.replace(form, "…")
+    return text
+
+
+def secrets_of(options: Mapping[str, object]) -> list[str]:
+    """What of the options nobody is told: everything that is not as short as a number."""
+    return [each for each in _strings(options) if len(each) > 3]
 
 
 def _strings(value: Any) -> list[str]:

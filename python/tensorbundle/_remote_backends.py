@@ -2,30 +2,30 @@
 
 What such a store says of a version goes into one word: its ETag, generation or time of change, and
 the size. fsspec does not tell the version of the bytes that it gives: so they are held against the
-file's version after they came.
+file's version after they came. S3 and Google Cloud Storage have backends of their own, to which the
+answer tells it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from ._remote import Backend, BusyError, Info, ReplacedError
+from ._remote import Backend, BusyError, Info, ReplacedError, hidden, secrets_of
+from ._remote_answers import BUSY
 from .errors import CheckpointError
 
 if TYPE_CHECKING:
     from typing import Any
 
+T = TypeVar("T")
+
 _TAGS = ("ETag", "etag", "e_tag", "generation", "md5Hash", "content_md5", "checksum")
 _TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
-_BUSY = (408, 425, 429, 500, 502, 503, 504)
-
-PIECE = 512 << 10
-"""Bytes of an answer that are worth handing on before the rest has come."""
 
 
 class Address(NamedTuple):
@@ -72,6 +72,11 @@ def address_of(url: str, options: Mapping[str, object], filesystem: object) -> A
         except ImportError as error:
             text = f"{scheme}:// URLs need a library that is not installed: {error}"
             raise CheckpointError(text) from None
+        except Exception as error:  # of a library that signs in at once
+            shown = hidden(str(error), secrets_of(options))
+            if shown == str(error):
+                raise
+            raise OSError(5, f"{scheme}://: {type(error).__name__}: {shown}") from None
         return found
 
     if scheme in ("http", "https") and "::" not in url:
@@ -130,10 +135,15 @@ def _given(path: str, filesystem: Any) -> Address:
 
 
 def _of(fs: Any) -> Backend:
-    if type(fs).__module__.partition(".")[0] == "s3fs":
+    library = type(fs).__module__.partition(".")[0]
+    if library == "s3fs":
         from ._remote_s3 import S3
 
         return S3(fs)
+    if library == "gcsfs":
+        from ._remote_gs import Gs
+
+        return Gs(fs)
     return Fsspec(fs)
 
 
@@ -145,11 +155,11 @@ class Fsspec:
 
     def stat(self, path: str) -> Info:
         with told():
-            return _info(self._fs.info(path))
+            return info_of(self._fs.info(path))
 
     def list(self, path: str) -> list[Info]:
         with told():
-            found = [_info(each) for each in self._fs.ls(path, detail=True)]
+            found = [info_of(each) for each in self._fs.ls(path, detail=True)]
         # Some have the directory itself among its entries.
         own = path.rstrip("/").rpartition("/")[2]
         if len(found) == 1 and not found[0].is_dir and found[0].name == own:
@@ -159,7 +169,7 @@ class Fsspec:
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         with told():
             found = bytes(self._fs.cat_file(path, start=start, end=end))
-            now = _info(self._fs.info(path)).version
+            now = info_of(self._fs.info(path)).version
         hold(version, now)
         return found
 
@@ -169,8 +179,15 @@ class Fsspec:
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         with told():
             into.write(self._fs.cat_file(path))
-            now = _info(self._fs.info(path)).version
+            now = info_of(self._fs.info(path)).version
         hold(version, now)
+
+    def _sync(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What is asked by the file system's own means, on its loop."""
+        sync: Any = import_module("fsspec.asyn").sync
+        with told():
+            found: T = sync(self._fs.loop, work)
+        return found
 
 
 class Obstore:
@@ -186,7 +203,7 @@ class Obstore:
         if not path:
             return Info("", True, 0, 0, None)
         try:
-            return _info({**obstore.head(self._store, path), "name": path})
+            return info_of({**obstore.head(self._store, path), "name": path})
         except FileNotFoundError:
             found = obstore.list_with_delimiter(self._store, path)
             if not found["objects"] and not found["common_prefixes"]:
@@ -198,13 +215,13 @@ class Obstore:
         if not found["objects"] and not found["common_prefixes"]:
             raise FileNotFoundError(2, os.strerror(2))
         folders = [_base(each) for each in found["common_prefixes"]]
-        files = [_info({**each, "name": each["path"]}) for each in found["objects"]]
+        files = [info_of({**each, "name": each["path"]}) for each in found["objects"]]
         return [*(Info(each, True, 0, 0, None) for each in folders), *files]
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         with told():
             found = self._library.get(self._store, path, options={"range": (start, end)})
-            hold(version, _info({**found.meta, "name": path}).version)
+            hold(version, info_of({**found.meta, "name": path}).version)
             return bytes(found.bytes())
 
     def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
@@ -213,7 +230,7 @@ class Obstore:
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         with told():
             found = self._library.get(self._store, path)
-            hold(version, _info({**found.meta, "name": path}).version)
+            hold(version, info_of({**found.meta, "name": path}).version)
             for part in found:
                 into.write(part)
 
@@ -237,7 +254,7 @@ class told:  # noqa: N801 - reads like a word where it is used
         if status == 404:
             raise FileNotFoundError(2, os.strerror(2))
         lost = isinstance(error, (ConnectionError, TimeoutError))
-        if status in _BUSY or lost or type(error).__module__.startswith("aiohttp"):
+        if status in BUSY or lost or type(error).__module__.startswith("aiohttp"):
             raise BusyError(5, f"{type(error).__name__}: {error}")
         if isinstance(error, OSError):
             return
@@ -256,15 +273,6 @@ def _status(error: Any) -> int | None:
     return None
 
 
-async def piece_of(read: Callable[[int], Awaitable[bytes]]) -> bytes:
-    """The next piece of an answer that gives as much as it has; less of it is at its end."""
-    parts, room = [], PIECE
-    while room and (part := await read(room)):
-        parts.append(part)
-        room -= len(part)
-    return b"".join(parts)
-
-
 def hold(version: str | None, now: str | None) -> None:
     if version is not None and now is not None and version != now:
         raise ReplacedError(116, f"it is now {now}, and was {version}")
@@ -274,7 +282,8 @@ def _base(path: object) -> str:
     return str(path).rstrip("/").rpartition("/")[2]
 
 
-def _info(raw: Mapping[str, Any]) -> Info:
+def info_of(raw: Mapping[str, Any]) -> Info:
+    """What an entry of a file system or an object of an API says."""
     name = _base(raw["name"])
     if raw.get("type") == "directory":
         return Info(name, True, 0, 0, None)

@@ -1,21 +1,20 @@
 """Files of an HTTP server: ranges by GET, held against what the server says it sends.
 
-fsspec's own reading takes whatever comes for the bytes that were asked for. Here a part must be
-called one (206), begin where it should and be of the version that was opened; a server that sends
-the whole file instead (200) is told from one that has ranges. Sessions, headers and authentication
-are those of fsspec's file system.
+fsspec's own reading takes whatever comes for the bytes that were asked for. Here a part must be the
+right one (`_remote_answers`) and of the version that was opened. Sessions, headers and
+authentication are those of fsspec's file system.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Coroutine, Iterator
 from email.utils import parsedate_to_datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
-from ._remote import BusyError, Info, ReplacedError, WholeFilesError
-from ._remote_backends import piece_of, version_of
+from ._remote import BusyError, Info, ReplacedError
+from ._remote_answers import BUSY, arriving, check, check_part, length, patience, size_of, total
+from ._remote_backends import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,14 +23,6 @@ if TYPE_CHECKING:
     import aiohttp
 
 T = TypeVar("T")
-
-BUSY = (408, 425, 429, 500, 502, 503, 504)
-
-CONNECT = 30.0
-"""Seconds to wait for a connection."""
-
-SILENCE = 60.0
-"""Seconds to wait for the next bytes."""
 
 
 class Http:
@@ -78,29 +69,22 @@ class Http:
         return self._sync(lambda: self._read(path, version, start, end))
 
     def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
-        request = self._range(path, start, end)
-
         async def answer() -> aiohttp.ClientResponse:
-            response: aiohttp.ClientResponse = await request.__aenter__()
+            response = await self._range(path, start, end).__aenter__()
             try:
-                _hold_range(response, version, start, end)
+                _hold_part(response, version, start, end)
             except BaseException:
-                await request.__aexit__()
+                response.release()
                 raise
             return response
 
-        response = self._sync(answer)
-        try:
-            while piece := self._sync(lambda: piece_of(response.content.read)):
-                yield piece
-        finally:
-            self._sync(request.__aexit__)
+        yield from arriving(self._sync, answer)
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         async def fetch() -> None:
             async with self._get(path, {}) as response:
-                _check(response)
-                _hold(response, version, _length(response))
+                check(response)
+                _hold(response, version, length(response))
                 async for part in response.content.iter_chunked(1 << 20):
                     into.write(part)
 
@@ -138,17 +122,17 @@ class Http:
             return Info(bare.rstrip("/").rpartition("/")[2], True, 0, 0, None)
         async with self._get(path, {}, "HEAD") as response:
             if response.status in BUSY or response.status in (404, 410):
-                _check(response)
-            size = _length(response)
+                check(response)
+            size = length(response)
             if response.status == 200 and size is not None:
                 return _info(response, size)
         # Some refuse HEAD, or do not say how long the file is.
         async with self._get(path, {"Range": "bytes=0-0"}) as response:
-            total = _total(response)
-            if response.status == 416 and total is not None:
-                return _info(response, total)
-            _check(response)
-            size = total if response.status == 206 else _length(response)
+            whole = total(response)
+            if response.status == 416 and whole is not None:
+                return _info(response, whole)
+            check(response)
+            size = size_of(response)
             if size is None and not str(response.url.path).endswith("/"):
                 raise OSError(5, "the server does not say how many bytes the file has")
             return _info(response, size or 0)
@@ -158,7 +142,7 @@ class Http:
 
     async def _read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         async with self._range(path, start, end) as response:
-            _hold_range(response, version, start, end)
+            _hold_part(response, version, start, end)
             return bytes(await response.read())
 
 
@@ -170,17 +154,12 @@ class _Request:
         self._response: Any = None
 
     async def __aenter__(self) -> aiohttp.ClientResponse:
-        import aiohttp
-
         session = await self._fs.set_session()
         options: dict[str, Any] = dict(self._fs.kwargs)
         own = dict(options.pop("headers", None) or {})
         # A packed answer has other bytes and another length.
         own.update({"Accept-Encoding": "identity", **self._headers})
-        options.setdefault(
-            "timeout",
-            aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE),
-        )
+        options.setdefault("timeout", patience())
         url = self._fs.encode_url(self._path)
         options.setdefault("allow_redirects", True)
         self._response = await session.request(self._method, url, headers=own, **options)
@@ -191,76 +170,11 @@ class _Request:
         self._response.release()
 
 
-def _hold_range(
-    response: aiohttp.ClientResponse, version: str | None, start: int, end: int
-) -> None:
+def _hold_part(response: aiohttp.ClientResponse, version: str | None, start: int, end: int) -> None:
     """Raises what keeps an answer from being the bytes that were asked for."""
-    status = response.status
-    if status in (412, 416):
-        raise ReplacedError(116, "it no longer has the bytes that are wanted")
-    _check(response)
-    if status == 206:
-        _hold(response, version, _total(response))
-        if _start(response) != start:
-            raise BusyError(5, "the server sends another part than it was asked for")
-        return
-    length = _length(response)
-    _hold(response, version, length)
-    if start != 0 or length != end:
-        response.close()
-        raise WholeFilesError(
-            95,
-            "the server sends only whole files, no parts of them: to fetch each file once and "
-            'keep it on this machine, open with storage_options={"whole_files": True}',
-        )
-
-
-def _check(response: aiohttp.ClientResponse) -> None:
-    """Raises what a status means, if it is not that of an answer."""
-    status = response.status
-    if status in (200, 206):
-        return
-    if status in (404, 410):
-        raise FileNotFoundError(2, os.strerror(2))
-    if status in (401, 403):
-        raise PermissionError(13, f"the server answers {status}: not with these credentials")
-    if status in BUSY:
-        error = BusyError(5, f"the server answers {status} {response.reason or ''}".rstrip())
-        error.after = _after(response)
-        raise error
-    raise OSError(5, f"the server answers {status} {response.reason or ''}".rstrip())
-
-
-def _after(response: aiohttp.ClientResponse) -> float | None:
-    """How many seconds the server wants to be left alone."""
-    from datetime import UTC, datetime
-
-    said = response.headers.get("Retry-After", "")
-    if said.isdecimal():
-        return float(said)
-    try:
-        when = parsedate_to_datetime(said)
-    except ValueError:
-        return None
-    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return max((when - datetime.now(UTC)).total_seconds(), 0.0)
-
-
-def _length(response: aiohttp.ClientResponse) -> int | None:
-    if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
-        return None
-    said = response.headers.get("Content-Length", "")
-    return int(said) if said.isdecimal() else None
-
-
-def _total(response: aiohttp.ClientResponse) -> int | None:
-    total = response.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(total) if total.isdecimal() else None
-
-
-def _start(response: aiohttp.ClientResponse) -> int | None:
-    first = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return int(first) if first.isdecimal() else None
+    check(response, of_version=True)
+    _hold(response, version, size_of(response))
+    check_part(response, start, end)
 
 
 def _version(response: aiohttp.ClientResponse, size: int | None) -> str | None:

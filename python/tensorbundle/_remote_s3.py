@@ -6,17 +6,15 @@ second request. Credentials, endpoints and retries are those of s3fs's file syst
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from importlib import import_module
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ._remote import ReplacedError
-from ._remote_backends import Fsspec, hold, piece_of, told, version_of
+from ._remote_answers import piece_of
+from ._remote_backends import Fsspec, hold, version_of
 
 if TYPE_CHECKING:
     from typing import Any
-
-T = TypeVar("T")
 
 PART = 8 << 20
 """Bytes that are held at once of an object that is fetched whole."""
@@ -73,10 +71,4 @@ class S3(Fsspec):
         except ReplacedError:
             found["Body"].close()
             raise
-        return found
-
-    def _sync(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        sync: Any = import_module("fsspec.asyn").sync
-        with told():
-            found: T = sync(self._fs.loop, work)
         return found

@@ -1,4 +1,4 @@
-"""A Ray cluster and a Spark session, each of several processes, and a server of S3's interface."""
+"""A Ray cluster and a Spark session, each of several processes; servers of S3's and GCS's APIs."""
 
 from __future__ import annotations
 
@@ -47,6 +47,21 @@ def endpoint() -> Iterator[str]:
             patch.setenv(name, value)
         yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[Any]:
+    """Where Google Cloud Storage is; this process and others find it in their environment."""
+    import fsspec
+    from gs_environment import GS
+    from gs_server import serve
+
+    with serve() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**GS, "STORAGE_EMULATOR_HOST": server.url}.items():
+            patch.setenv(name, value)
+        # What fsspec makes of FSSPEC_GS_TOKEN when it is imported.
+        patch.setitem(fsspec.config.conf, "gs", {"token": "anon"})
+        yield server
 
 
 @pytest.fixture(scope="session")
