@@ -65,11 +65,11 @@ def gcs() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def cluster(endpoint: str) -> Iterator[None]:
+def cluster(endpoint: str, gcs: object) -> Iterator[None]:
     """Two workers at a time. Its sockets' paths must be short, so its directory is not pytest's."""
     import ray
 
-    del endpoint  # its workers find it in the environment
+    del endpoint, gcs  # its workers find them in the environment
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         ray.init(
             num_cpus=2,
@@ -86,13 +86,13 @@ def cluster(endpoint: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def spark(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def spark(endpoint: str, gcs: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Two tasks at a time, each tried four times, as on a cluster."""
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.fail("Spark needs Java 17 or later, and there is no java: install it", pytrace=False)
     from pyspark.sql import SparkSession
 
-    del endpoint  # its workers find it in the environment
+    del endpoint, gcs  # its workers find them in the environment
     folder = tmp_path_factory.mktemp("spark")
     builder = SparkSession.builder.master("local[2,4]").appName("tests")
     settings = {

@@ -17,8 +17,11 @@ import pytest
 
 import tensorbundle as tb
 import test_remote
+from engine_here import rows_of
 from tensorbundle import _remote, catalog
+from tensorbundle._remote_answers import PIECE
 from test_remote import DATA
+from writer import Bundle
 
 MNIST = DATA / "mnist_mlp"
 
@@ -100,6 +103,25 @@ def test_listing_takes_few_requests(stores: Stores, shard: Path) -> None:
     for name in names[1:]:
         ckpt[name]
     assert stores.asked() == ["read"] * len(names[1:])
+
+
+def test_a_large_index_that_is_replaced(stores: Stores, tmp_path: Path) -> None:
+    """It comes in pieces, all of one version."""
+    bundle = Bundle()
+    for i in range(60_000):
+        bundle.add(f"layer_{i:06d}/some/scope/kernel", np.float32(i))
+    bundle.write(tmp_path / "m")
+    url = stores.url(tmp_path / "m")
+    index = (tmp_path / "m.index").read_bytes()
+    assert len(index) > 3 * PIECE
+    stores.made.clear()
+    with tb.open(url) as ckpt:
+        assert list(ckpt) == list(tb.open(tmp_path / "m"))
+    assert stores.asked() == ["stat", "read", "read", "read"]
+    ckpt = tb.open(url)
+    stores.put(tmp_path / "m.index", index[:-200_000] + b"!" + index[-199_999:])
+    with pytest.raises(tb.CorruptionError, match="replaced while it was read"):
+        list(ckpt)
 
 
 def test_options_are_for_the_store_and_for_nobody_else(
@@ -225,3 +247,34 @@ def test_the_command_line_takes_options(
     run("index", url, "-o", tmp_path / "c.jsonl", "-q", *options)
     for file in tmp_path.iterdir():
         assert stores.secret not in file.read_text(encoding="utf-8")
+
+
+def folders(stores: Stores) -> str:
+    for name in test_remote.FOLDERS:
+        stores.url(DATA / name)
+    return f"{stores.base}{DATA}"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_indexes_a_store(stores: Stores, tmp_path: Path) -> None:
+    from tensorbundle.engines import ray as of_ray
+
+    root = folders(stores)
+    local = catalog.index(root, tmp_path / "local.parquet")
+    report = of_ray.index(root, tmp_path / "c")
+    assert (report.changed, report.bad) == (local.found, local.bad)
+    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
+    assert of_ray.index(root, tmp_path / "c").changed == 0
+
+
+def test_spark_indexes_a_store(stores: Stores, spark: Any, tmp_path: Path) -> None:
+    from tensorbundle.engines import spark as of_spark
+
+    root = folders(stores)
+    local = catalog.index(root, tmp_path / "local.parquet")
+    report = of_spark.index(root, tmp_path / "c")
+    assert (report.changed, report.bad) == (local.found, local.bad)
+    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
+    of_spark.register(spark)
+    found = spark.read.format("tensorbundle").option("table", "tensors").load(root)
+    assert found.count() == len(rows_of(tmp_path / "c")["tensors"]) - 1

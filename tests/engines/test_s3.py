@@ -14,12 +14,15 @@ from object_stores import (  # noqa: F401 - the same tests, of these stores
     data_file,
     quiet,
     test_a_busy_store_is_asked_again,
+    test_a_large_index_that_is_replaced,
     test_a_store_that_stays_busy_is_an_error,
     test_an_object_that_is_gone,
     test_an_object_that_is_replaced_is_an_error,
     test_an_object_that_shrinks_is_an_error,
     test_listing_takes_few_requests,
     test_options_are_for_the_store_and_for_nobody_else,
+    test_ray_indexes_a_store,
+    test_spark_indexes_a_store,
     test_the_command_line,
     test_the_command_line_takes_options,
     test_what_is_refused,
@@ -27,11 +30,7 @@ from object_stores import (  # noqa: F401 - the same tests, of these stores
 )
 from s3_environment import S3
 
-import test_remote
-from engine_here import rows_of
-from tensorbundle import catalog
 from test_remote import (  # noqa: F401 - the same tests, of these stores
-    DATA,
     test_a_directory,
     test_catalogs,
     test_every_tensor,
@@ -83,34 +82,3 @@ def stores(endpoint: str) -> Iterator[Stores]:
     with pytest.MonkeyPatch.context() as patch:
         found.watch(patch)
         yield found
-
-
-def folders(stores: Stores) -> str:
-    for name in test_remote.FOLDERS:
-        stores.url(DATA / name)
-    return f"s3://models{DATA}"
-
-
-@pytest.mark.usefixtures("cluster")
-def test_ray_indexes_a_store(stores: Stores, tmp_path: Path) -> None:
-    from tensorbundle.engines import ray as of_ray
-
-    root = folders(stores)
-    local = catalog.index(root, tmp_path / "local.parquet")
-    report = of_ray.index(root, tmp_path / "c")
-    assert (report.changed, report.bad) == (local.found, local.bad)
-    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
-    assert of_ray.index(root, tmp_path / "c").changed == 0
-
-
-def test_spark_indexes_a_store(stores: Stores, spark: Any, tmp_path: Path) -> None:
-    from tensorbundle.engines import spark as of_spark
-
-    root = folders(stores)
-    local = catalog.index(root, tmp_path / "local.parquet")
-    report = of_spark.index(root, tmp_path / "c")
-    assert (report.changed, report.bad) == (local.found, local.bad)
-    assert rows_of(tmp_path / "c") == rows_of(tmp_path / "local.parquet")
-    of_spark.register(spark)
-    found = spark.read.format("tensorbundle").option("table", "tensors").load(root)
-    assert found.count() == len(rows_of(tmp_path / "c")["tensors"]) - 1
