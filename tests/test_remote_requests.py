@@ -114,6 +114,17 @@ def test_chunks_merge_small_tensors(server: Behaviour) -> None:
     assert len(asked(server, ".data-")) <= 12
 
 
+def test_statistics_and_differences_merge_small_tensors(server: Behaviour, folder: Path) -> None:
+    ckpt = tb.open(f"{server.url}/larger")
+    list(ckpt)
+    server.clear()
+    assert sum(row.max or 0 for row in ckpt.stats().values()) == sum(range(40_000))
+    assert asked(server, ".data-") == [(0, 40_000 * 4)]
+    server.clear()
+    assert not tb.diff(ckpt, folder / "larger")
+    assert asked(server, ".data-") == [(0, 40_000 * 4)]
+
+
 def test_a_cache(server: Behaviour, folder: Path, tmp_path: Path) -> None:
     url, options = f"{server.url}/larger", {"cache": str(tmp_path / "cache")}
     want = list(tb.open(folder / "larger"))

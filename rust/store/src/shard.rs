@@ -79,6 +79,10 @@ impl Shard {
         matches!(self.data, Data::Mapped { .. })
     }
 
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(&self.data, Data::Read(file) if file.as_object().is_some())
+    }
+
     /// Holds a range against the length of the file. Where an empty one lies does not matter.
     pub(crate) fn check(&self, range: &Range<u64>) -> Result<()> {
         if range.start == range.end || (range.start <= range.end && range.end <= self.len()) {
@@ -186,8 +190,7 @@ impl Shard {
         mut look: impl FnMut(&[u8]),
     ) -> Result<()> {
         self.check(range)?;
-        let remote = matches!(&self.data, Data::Read(file) if file.as_object().is_some());
-        let most = if remote { REQUEST } else { SCRATCH };
+        let most = if self.is_remote() { REQUEST } else { SCRATCH };
         for chunk in chunks(range) {
             if let Some(bytes) = self.touch(&chunk) {
                 look(bytes);
