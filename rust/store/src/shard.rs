@@ -39,6 +39,9 @@ const SCRATCH: usize = 128 << 10;
 /// The same of a store, which answers each request late.
 const REQUEST: usize = CHUNK as usize;
 
+/// So much of a store is fetched at once, in several requests, for one who looks alone.
+const REQUESTS: u64 = 8 * CHUNK;
+
 impl Shard {
     /// Opens a shard. Where the system cannot map the file, it is read instead. `missing` says what to do if
     /// the file is not there.
@@ -204,6 +207,21 @@ impl Shard {
                 look(part);
                 at += len;
             }
+        }
+        Ok(())
+    }
+
+    /// The same for whoever looks alone, at much: of a store, several parts are on their way at once.
+    pub(crate) fn look_alone(&self, range: &Range<u64>, mut look: impl FnMut(&[u8])) -> Result<()> {
+        if !self.is_remote() {
+            return self.look(range, &mut Scratch::default(), look);
+        }
+        self.check(range)?;
+        let mut at = range.start;
+        while at < range.end {
+            let part = at..range.end.min(at + REQUESTS);
+            look(&self.copy(&part)?);
+            at = part.end;
         }
         Ok(())
     }
