@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tensorbundle as tb
-from http_store import Behaviour, serve
+from http_store import Behaviour, Request, serve
 from tensorbundle._remote import Store
 from writer import Bundle
 
@@ -93,6 +95,26 @@ def test_a_large_tensor_comes_in_parts(server: Behaviour) -> None:
     assert [end - start for start, end in ranges] == [4 << 20] * 5
 
 
+def test_a_large_tensor_is_checked_in_parts(server: Behaviour) -> None:
+    """Its checksum takes all of it, of which several parts are on their way at once."""
+    ckpt = tb.open(f"{server.url}/parts", verify=True)
+    info = ckpt.info("big")
+    server.clear()
+    met = threading.Barrier(5)
+
+    def wait(request: Request, _handler: Any) -> bool:
+        if request.range is not None and request.range[1] - request.range[0] == 4 << 20:
+            met.wait(20)
+        return False
+
+    server.fault = wait
+    first = next(iter(ckpt.chunks(1 << 20, names=["big"])))
+    assert first.array[0, 1] == 1
+    sizes = [end - start for start, end in asked(server, ".data-")]  # type: ignore[misc]
+    assert sizes.count(4 << 20) == 5
+    assert sum(sizes) <= info.nbytes + (4 << 20)
+
+
 def test_slices(server: Behaviour, folder: Path) -> None:
     ckpt, local = tb.open(f"{server.url}/parts"), tb.open(folder / "parts")
     server.clear()
@@ -112,6 +134,17 @@ def test_chunks_merge_small_tensors(server: Behaviour) -> None:
     total = sum(float(chunk.array) for chunk in ckpt.chunks(1 << 20))
     assert total == sum(range(40_000))
     assert len(asked(server, ".data-")) <= 12
+
+
+def test_statistics_and_differences_merge_small_tensors(server: Behaviour, folder: Path) -> None:
+    ckpt = tb.open(f"{server.url}/larger")
+    list(ckpt)
+    server.clear()
+    assert sum(row.max or 0 for row in ckpt.stats().values()) == sum(range(40_000))
+    assert asked(server, ".data-") == [(0, 40_000 * 4)]
+    server.clear()
+    assert not tb.diff(ckpt, folder / "larger")
+    assert asked(server, ".data-") == [(0, 40_000 * 4)]
 
 
 def test_a_cache(server: Behaviour, folder: Path, tmp_path: Path) -> None:

@@ -123,10 +123,48 @@ def test_arguments_have_their_names(tf: Any) -> None:
         if theirs is None:
             assert name in {"CheckpointNotFoundError", "CheckpointReader"}
             continue
-        ours = inspect.signature(getattr(train, name)).parameters
+        ours = dict(inspect.signature(getattr(train, name)).parameters)
+        assert ours.pop("storage_options").kind is inspect.Parameter.KEYWORD_ONLY
         assert [(p.name, p.default) for p in ours.values()] == [
             (p.name, p.default) for p in inspect.signature(theirs).parameters.values()
         ]
+
+
+def test_storage_options(tmp_path: Path) -> None:
+    obstore = pytest.importorskip("obstore")
+    store = obstore.store.MemoryStore()
+    bundle = Bundle()
+    bundle.add("w", np.arange(3, dtype=np.float32))
+    bundle.write(tmp_path / "model.ckpt-1")
+    for file in tmp_path.iterdir():
+        obstore.put(store, f"run/{file.name}", file.read_bytes())
+    obstore.put(store, "run/checkpoint", b'model_checkpoint_path: "model.ckpt-1"\n')
+    options: dict[str, Any] = {"filesystem": store}
+    prefix = "run/model.ckpt-1"
+    assert train.latest_checkpoint("run", storage_options=options) == prefix
+    state = train.get_checkpoint_state("run", storage_options=options)
+    assert state is not None
+    assert state.model_checkpoint_path == prefix
+    for path in ("run", prefix):
+        assert train.checkpoint_exists(path, storage_options=options)
+        assert train.list_variables(path, storage_options=options) == [("w", [3])]
+        assert train.load_variable(path, "w:0", storage_options=options).tolist() == [0, 1, 2]
+        for reader in (train.load_checkpoint, train.NewCheckpointReader):
+            assert reader(path, storage_options=options).has_tensor("w")
+    found = train.checkpoints_iterator("run", timeout=0, storage_options=options)
+    assert list(found) == [prefix]
+    assert not train.checkpoint_exists("no", storage_options=options)
+    import fsspec
+
+    fsspec.filesystem("memory").put(str(tmp_path), "/train", recursive=True)
+    remote = train.load_checkpoint("memory://train/model.ckpt-1", storage_options={"cache": False})
+    again = pickle.loads(pickle.dumps(remote))
+    assert again.get_tensor("w").tolist() == [0, 1, 2]
+    fsspec.filesystem("memory").rm("/train", recursive=True)
+    local = {"anon": True}
+    for call in (train.load_checkpoint, train.latest_checkpoint, train.checkpoint_exists):
+        with pytest.raises(ValueError, match="storage_options are for URLs"):
+            call(tmp_path, storage_options=local)
 
 
 def test_the_package_stands_for_tensorflow() -> None:

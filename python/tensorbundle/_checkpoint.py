@@ -486,11 +486,11 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
         """What the values of its tensors are like: counts, extremes, mean, spread, norm.
 
         Reads every byte once (twice for histograms), with all cores, the GIL let go, without
-        copies, a mebibyte at a time; tensors of V1 files are read whole, each by one core. Counts
-        of NaN, infinities, zeros and subnormals are exact, for every type of numbers. Sums are in
-        float64, in blocks of 1,024 elements put together by Chan's update, and do not depend on the
-        number of cores: of up to 2**32 elements the mean is within 1e-9 of the mean magnitude, as a
-        bound; in practice within 1e-15.
+        copies, a mebibyte at a time (of a store: up to two, 16 times at once); tensors of V1 files
+        are read whole, each by one core. Counts of NaN, infinities, zeros and subnormals are exact,
+        for every type of numbers. Sums are in float64, in blocks of 1,024 elements put together by
+        Chan's update, and do not depend on the number of cores: of up to 2**32 elements the mean is
+        within 1e-9 of the mean magnitude, as a bound; in practice within 1e-15.
 
         Args:
             names: only these tensors: a glob over the whole name, several, or a function.

@@ -376,9 +376,9 @@ def diff(
     """Compares two checkpoints, tensor by tensor.
 
     All values are read and held against each other, with all cores, the GIL let go, a mebibyte at a
-    time and without copies, whatever the checksums say. How they are stored does not matter: V1 or
-    V2, slices and byte order may be others. (Tensors of V1 files, strings and variants are read
-    whole, each by one core.)
+    time (of a store: up to two, 16 times at once) and without copies, whatever the checksums say.
+    How they are stored does not matter: V1 or V2, slices and byte order may be others. (Tensors of
+    V1 files, strings and variants are read whole, each by one core.)
 
     Two elements are equal if their bits are, or if both are NaN, whatever the payload. So ``0.0``
     and ``-0.0`` are not equal, though their difference is 0. Figures are in float64, over the

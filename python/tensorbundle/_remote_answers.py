@@ -116,7 +116,8 @@ def check_part(response: aiohttp.ClientResponse, start: int, end: int) -> None:
 
 async def piece_of(read: Callable[[int], Awaitable[bytes]]) -> bytes:
     """The next piece of an answer that gives as much as it has; less of it is at its end."""
-    parts, room = [], PIECE
+    parts: list[bytes] = []
+    room = PIECE
     while room and (some := await read(room)):
         parts.append(some)
         room -= len(some)

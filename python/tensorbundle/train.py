@@ -10,7 +10,8 @@ TensorFlow's readers is not imitated: a damaged index is an error here, never a 
 partitioned variables of V1 files are read. Paths are paths, not patterns: the only pattern that is
 known is that of the files of a V1 checkpoint, ``…-?????-of-00008``.
 
-Paths may be URLs, which are read as fsspec is configured (``fsspec.config``), without options.
+Paths may be URLs. ``storage_options``, which TensorFlow does not have, are those of
+:func:`tensorbundle.open`; without them, a URL is read as fsspec is configured (``fsspec.config``).
 
 Errors are those of :mod:`tensorbundle.errors` and ``OSError``. Where there is no checkpoint it is a
 :class:`CheckpointNotFoundError`, which code that catches ``ValueError`` catches too.
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from ._dtype import DType
     from ._native import Reader
+    from ._paths import StorageOptions
+    from ._remote import Store
 
     Path = str | bytes | os.PathLike[str]
 
@@ -57,19 +60,28 @@ class CheckpointNotFoundError(CheckpointError, FileNotFoundError, ValueError):
         return OSError.__str__(self)
 
 
-def load_checkpoint(ckpt_dir_or_file: Path) -> CheckpointReader:
+def load_checkpoint(
+    ckpt_dir_or_file: Path, *, storage_options: StorageOptions = None
+) -> CheckpointReader:
     """Opens a checkpoint: a prefix, or a directory, of which it is the latest.
+
+    Args:
+        ckpt_dir_or_file: where it is.
+        storage_options: of a URL, as for :func:`tensorbundle.open`.
 
     Raises:
         CheckpointNotFoundError: there is none.
+        ValueError: ``storage_options`` for a path of this machine.
         CorruptionError, UnsupportedError, OSError: as :func:`tensorbundle.open`.
     """
-    return CheckpointReader(ckpt_dir_or_file)
+    return CheckpointReader(ckpt_dir_or_file, storage_options=storage_options)
 
 
-def NewCheckpointReader(filepattern: Path) -> CheckpointReader:  # noqa: N802 - TensorFlow's name
+def NewCheckpointReader(  # noqa: N802 - TensorFlow's name
+    filepattern: Path, *, storage_options: StorageOptions = None
+) -> CheckpointReader:
     """The same by its older name."""
-    return CheckpointReader(filepattern)
+    return CheckpointReader(filepattern, storage_options=storage_options)
 
 
 class CheckpointReader:
@@ -77,11 +89,11 @@ class CheckpointReader:
 
     __slots__ = ("_ckpt",)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, storage_options: StorageOptions = None) -> None:
         """See :func:`load_checkpoint`."""
         path = os.fsdecode(path)
         try:
-            self._ckpt = Checkpoint(path, verify=True)
+            self._ckpt = Checkpoint(path, verify=True, storage_options=storage_options)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _not_found(error) from None
 
@@ -130,33 +142,58 @@ class CheckpointReader:
         return f"<tensorbundle.train.CheckpointReader {self._ckpt.prefix!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return CheckpointReader, (self._ckpt.path,)
+        return _reopen, (self._ckpt.path, self._ckpt._store)  # pyright: ignore[reportPrivateUsage]
 
 
-def list_variables(ckpt_dir_or_file: Path) -> list[tuple[str, list[int]]]:
-    """Name and shape of each tensor, sorted by name. Raises as :func:`load_checkpoint`."""
-    return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
+def _reopen(path: str, store: Store | None) -> CheckpointReader:
+    return CheckpointReader(path, storage_options=store)
 
 
-def load_variable(ckpt_dir_or_file: Path, name: str) -> Any:
+def list_variables(
+    ckpt_dir_or_file: Path, *, storage_options: StorageOptions = None
+) -> list[tuple[str, list[int]]]:
+    """Name and shape of each tensor, sorted by name.
+
+    Takes ``storage_options`` and raises as :func:`load_checkpoint`.
+    """
+    reader = load_checkpoint(ckpt_dir_or_file, storage_options=storage_options)
+    return sorted(reader.get_variable_to_shape_map().items())
+
+
+def load_variable(
+    ckpt_dir_or_file: Path, name: str, *, storage_options: StorageOptions = None
+) -> Any:
     """The value of a tensor, whose name may end in ``:0``.
 
-    Raises as :func:`load_checkpoint` and :meth:`CheckpointReader.get_tensor`.
+    Takes ``storage_options`` as :func:`load_checkpoint`, and raises as that and
+    :meth:`CheckpointReader.get_tensor`.
     """
-    return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))
+    reader = load_checkpoint(ckpt_dir_or_file, storage_options=storage_options)
+    return reader.get_tensor(name.removesuffix(":0"))
 
 
-def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) -> str | None:
+def latest_checkpoint(
+    checkpoint_dir: Path,
+    latest_filename: str | None = None,
+    *,
+    storage_options: StorageOptions = None,
+) -> str | None:
     """The latest checkpoint of a directory by its state file; ``None`` if there is none.
 
     A path in the file that leads out of the directory is not followed: if there is a checkpoint of
     that name beside the file, it is that; else there is a warning, and ``None``. TensorFlow follows
     it.
 
+    Args:
+        checkpoint_dir: the directory.
+        latest_filename: the name of its state file, if it is another than ``checkpoint``.
+        storage_options: of a URL, as for :func:`tensorbundle.open`.
+
     Raises:
         CorruptionError: the state file names no checkpoint.
+        ValueError: ``storage_options`` for a path of this machine.
     """
-    directory, store = located(os.fsdecode(checkpoint_dir))
+    directory, store = located(os.fsdecode(checkpoint_dir), storage_options)
     # Of all that the file names, only the latest is looked for: iterators ask again and again.
     state = _tolerated(
         lambda: read_state(
@@ -181,16 +218,23 @@ def latest_checkpoint(checkpoint_dir: Path, latest_filename: str | None = None) 
 
 
 def get_checkpoint_state(
-    checkpoint_dir: Path, latest_filename: str | None = None
+    checkpoint_dir: Path,
+    latest_filename: str | None = None,
+    *,
+    storage_options: StorageOptions = None,
 ) -> CheckpointState | None:
     """The state file of a directory; ``None`` if there is none, or with a warning if it is no such.
 
+    Takes ``storage_options`` as :func:`latest_checkpoint`.
+
     Raises:
         CorruptionError: it names no ``model_checkpoint_path``.
+        ValueError: ``storage_options`` for a path of this machine.
     """
     directory = os.fsdecode(checkpoint_dir)
+    name = latest_filename or STATE_FILE
     state: CheckpointState | None = _tolerated(
-        lambda: load_state(directory, filename=latest_filename or STATE_FILE)
+        lambda: load_state(directory, filename=name, storage_options=storage_options)
     )
     return state
 
@@ -208,12 +252,13 @@ def _tolerated(read: Callable[[], Any]) -> Any:
         return None
 
 
-def checkpoint_exists(checkpoint_prefix: Path) -> bool:
+def checkpoint_exists(checkpoint_prefix: Path, *, storage_options: StorageOptions = None) -> bool:
     """Whether there is a checkpoint, whole or not.
 
-    Of this prefix, or with this file; or in this directory.
+    Of this prefix, or with this file; or in this directory. Takes ``storage_options`` as
+    :func:`latest_checkpoint`.
     """
-    path, store = located(os.fsdecode(checkpoint_prefix))
+    path, store = located(os.fsdecode(checkpoint_prefix), storage_options)
     if is_dir(path, store) and not is_checkpoint(path, store):
         return bool(list_checkpoints(path, storage_options=store))
     return is_checkpoint(path, store)
@@ -224,6 +269,8 @@ def checkpoints_iterator(
     min_interval_secs: float = 0,
     timeout: float | None = None,
     timeout_fn: Callable[[], bool] | None = None,
+    *,
+    storage_options: StorageOptions = None,
 ) -> Iterator[str]:
     """The latest checkpoint of a directory, and each newer one when it comes.
 
@@ -233,12 +280,13 @@ def checkpoints_iterator(
         timeout: for how many seconds to wait for the next; without it, for ever.
         timeout_fn: called after that; if it gives true the iterator ends, else it waits on. Without
             it, the iterator ends.
+        storage_options: of a URL, as for :func:`tensorbundle.open`.
     """
     import time
 
     last: str | None = None
     while True:
-        new = _wait_for_new(checkpoint_dir, last, timeout)
+        new = _wait_for_new(checkpoint_dir, last, timeout, storage_options)
         if new is None:
             if timeout_fn is None or timeout_fn():
                 return
@@ -255,12 +303,14 @@ def checkpoints_iterator(
 _POLL = 1.0
 
 
-def _wait_for_new(directory: Path, last: str | None, timeout: float | None) -> str | None:
+def _wait_for_new(
+    directory: Path, last: str | None, timeout: float | None, storage_options: StorageOptions
+) -> str | None:
     import time
 
     end = None if timeout is None else time.monotonic() + timeout
     while True:
-        path = latest_checkpoint(directory)
+        path = latest_checkpoint(directory, storage_options=storage_options)
         if path is not None and path != last:
             return path
         left = _POLL if end is None else min(_POLL, end - time.monotonic())

@@ -7,6 +7,7 @@
 //! part       which elements of it are asked for
 //! shard      one data file, mapped or read when first touched   checksum   what was checked already
 //! stretches  a tensor's elements, a part at a time              scan       work on all cores
+//! neighbours what lies together in a shard of a store
 //! v1         a V1 checkpoint: its files, their tensors
 //! files remote                                                  where files are: here, or in a store
 //! file source map pages buffer lazy parallel                    files, memory, threads
@@ -27,6 +28,7 @@ mod index;
 mod lazy;
 mod listing;
 mod map;
+mod neighbours;
 mod pages;
 mod parallel;
 mod part;
@@ -52,6 +54,7 @@ pub use file::{read_ends, read_file};
 pub use files::{Files, Kind, Listed, Pieces, Remote, Seen, Stat};
 pub use finding::{Finding, FindingKind, Findings};
 pub use listing::{Listing, Part, Places, Row};
+pub use neighbours::{Fetched, Run};
 pub use read::{HOST, ReadOptions, Tensor, Value};
 pub use salvage::Salvaged;
 pub use scan::{Stopped, Watch, Worker, in_order, on_all_cores};

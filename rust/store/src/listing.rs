@@ -86,6 +86,12 @@ impl Row<'_> {
         entries.fold(0, |sum, entry| sum.saturating_add(bytes(entry.size)))
     }
 
+    /// Where it begins in the files, by shard and offset; if it is partitioned, its first slice.
+    pub fn place(&self) -> (i32, i64) {
+        let entry = self.parts.first().and_then(|part| part.entry.as_ref());
+        entry.map_or((self.shard, self.offset), |entry| (entry.shard, entry.offset))
+    }
+
     /// The row as an entry, without its slices: those stand in the listing's `parts`.
     pub(crate) fn to_entry(self) -> Result<Entry, Fault> {
         let dims: Vec<_> = self.dims.iter().map(|&dim| dim as i64).collect();

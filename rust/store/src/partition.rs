@@ -5,17 +5,15 @@
 
 use crate::buffer::Buffer;
 use crate::bundle::{Bundle, Found};
+use crate::neighbours::Fetched;
 use crate::parallel::for_bands;
 use crate::read::{ReadOptions, Value};
-use crate::remote::{at_once, merged};
 use crate::runs::{for_runs, overlaps};
 use crate::shard::Shard;
 use crate::{Error, Result};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::Range;
-use std::sync::OnceLock;
 use tensorbundle_wire::bundle::{Entry, Region, SliceKeys, check_tiling};
 use tensorbundle_wire::dtype::{DataType, Layout};
 use tensorbundle_wire::{Fault, with_capacity};
@@ -26,17 +24,14 @@ pub(crate) struct Piece<'a> {
     pub(crate) found: Found,
     pub(crate) shard: &'a Shard,
     pub(crate) range: Range<u64>,
-    /// Bytes of it from some place on, if they were read already: to be checked, or with those of others.
-    held: Option<(u64, Bytes)>,
+    /// Its bytes, if they were read already to be checked.
+    checked: Option<Bytes>,
 }
 
 /// Runs at least this long are read straight into place; shorter ones from a copy of the piece.
 const DIRECT: u64 = 64 << 10;
 
-/// Ranges of a store this close are read as one: the bytes between them come sooner than another answer.
-const GAP: u64 = 64 << 10;
-
-/// Ranges are not joined beyond this: several requests at once are faster.
+/// Ranges of a store are not joined beyond this: several requests at once are faster.
 const MOST: u64 = 8 << 20;
 
 impl Bundle {
@@ -66,17 +61,20 @@ impl Bundle {
         let mut pieces = self.pieces(whole, options)?;
         if whole.entry.dtype.width().is_some() {
             for piece in &mut pieces {
-                let checked =
+                piece.checked =
                     self.verify_piece(&piece.found, piece.shard, &piece.range, options)?;
-                piece.held = checked.map(|bytes| (0, bytes));
             }
         }
         match whole.entry.dtype.layout() {
             Layout::Fixed { width, .. } => {
-                if self.options().files.is_remote() {
-                    fetch(&mut pieces, &want, width as u64)?;
-                }
-                self.assemble(&pieces, &want, width as u64).map(Value::Raw)
+                let width = width as u64;
+                // Of a store: neighbours with one request, several requests at once.
+                let unread = pieces
+                    .iter()
+                    .filter(|piece| piece.checked.is_none() && piece.shard.is_remote());
+                let places = unread.filter_map(|piece| place(piece, &want, width));
+                let fetched = Fetched::at_once(places.collect(), MOST)?;
+                self.assemble(&pieces, &want, width, &fetched).map(Value::Raw)
             }
             _ => self.assemble_list(&pieces, &want).map(Value::List),
         }
@@ -96,11 +94,17 @@ impl Bundle {
         check_slice(whole.entry.dtype, &region, &found.entry)
             .map_err(|fault| self.entry_fault(fault, found.id.block))?;
         let (shard, range) = self.place(&found)?;
-        Ok(Piece { region, found, shard, range, held: None })
+        Ok(Piece { region, found, shard, range, checked: None })
     }
 
     /// Copies the wanted elements of all pieces into one block of memory, with all cores.
-    fn assemble(&self, pieces: &[Piece<'_>], want: &Region, width: u64) -> Result<Bytes> {
+    fn assemble(
+        &self,
+        pieces: &[Piece<'_>],
+        want: &Region,
+        width: u64,
+        fetched: &Fetched<'_>,
+    ) -> Result<Bytes> {
         let too_large = || self.no_memory(std::io::ErrorKind::OutOfMemory.into());
         // No more than the pieces hold, and those lie in the shards.
         let len = usize::try_from(want.elements() * width).map_err(|_| too_large())?;
@@ -113,7 +117,7 @@ impl Bundle {
                 *start += first;
                 *len = (band.len() / row.max(1)) as u64;
             }
-            pieces.iter().try_for_each(|piece| copy_piece(piece, &part, band, width))
+            pieces.iter().try_for_each(|piece| copy_piece(piece, &part, band, width, fetched))
         })?;
         buffer.freeze().map_err(|e| self.no_memory(e))
     }
@@ -175,44 +179,14 @@ fn span(piece: &Piece<'_>, want: &Region, width: u64) -> Option<(Range<u64>, u64
     all.ok().filter(|()| last > 0).map(|()| (first..last, longest))
 }
 
-/// Reads of a store what is wanted of all pieces: neighbours with one request, several requests at once.
-fn fetch(pieces: &mut [Piece<'_>], want: &Region, width: u64) -> Result<()> {
-    let wanted = |piece: &Piece<'_>| {
-        let (span, _) = span(piece, want, width).filter(|_| piece.held.is_none())?;
-        Some(piece.range.start + span.start..piece.range.start + span.end)
-    };
-    let mut shards: BTreeMap<i32, (&Shard, Vec<Range<u64>>)> = BTreeMap::new();
-    for piece in pieces.iter() {
-        if let Some(range) = wanted(piece) {
-            let (_, ranges) =
-                shards.entry(piece.found.entry.shard).or_insert((piece.shard, vec![]));
-            ranges.push(range);
-        }
-    }
-    let jobs = shards.into_iter().flat_map(|(number, (shard, mut ranges))| {
-        merged(&mut ranges, GAP, MOST);
-        ranges.into_iter().map(move |range| (number, range.start, shard, range, OnceLock::new()))
-    });
-    let jobs: Vec<_> = jobs.collect();
-    at_once(jobs.len(), |i| {
-        if let Some((_, _, shard, range, place)) = jobs.get(i) {
-            let _ = place.set(shard.copy(range)?);
-        }
-        Ok::<_, Error>(())
-    })?;
-    for piece in pieces {
-        let Some(range) = wanted(piece) else { continue };
-        let key = (piece.found.entry.shard, range.start);
-        let i = jobs.partition_point(|(number, start, ..)| (*number, *start) <= key);
-        let job = i.checked_sub(1).and_then(|i| jobs.get(i));
-        if let Some((_, start, _, _, place)) = job
-            && let Some(bytes) = place.get()
-        {
-            let own = (range.start - start) as usize..(range.end - start) as usize;
-            piece.held = Some((range.start - piece.range.start, bytes.slice(own)));
-        }
-    }
-    Ok(())
+/// Where in its shard that lies.
+pub(crate) fn place<'a>(
+    piece: &Piece<'a>,
+    want: &Region,
+    width: u64,
+) -> Option<(&'a Shard, Range<u64>)> {
+    let (span, _) = span(piece, want, width)?;
+    Some((piece.shard, piece.range.start + span.start..piece.range.start + span.end))
 }
 
 /// Copies what `want` holds of a piece to its places in `out`.
@@ -221,6 +195,7 @@ pub(crate) fn copy_piece(
     want: &Region,
     out: &mut [u8],
     width: u64,
+    fetched: &Fetched<'_>,
 ) -> Result<()> {
     // What the runs span of the piece: read at once, if they are short.
     let Some((Range { start: first, end: last }, longest)) = span(piece, want, width) else {
@@ -229,8 +204,12 @@ pub(crate) fn copy_piece(
     let start = piece.range.start;
     let span = start + first..start + last;
     let read;
-    let span = match &piece.held {
-        Some((from, bytes)) => bytes.get((first - from) as usize..(last - from) as usize),
+    let there = match &piece.checked {
+        Some(bytes) => bytes.get(first as usize..last as usize),
+        None => fetched.get(piece.shard, &span),
+    };
+    let span = match there {
+        Some(bytes) => Some(bytes),
         None if longest >= DIRECT => None,
         None => {
             read = piece.shard.copy(&span)?;

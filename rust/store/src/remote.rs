@@ -29,6 +29,9 @@ const PART: usize = 4 << 20;
 /// The same of an index: few are larger, and one that is not is listed by one request more than it is opened by.
 pub(crate) const INDEX_PART: usize = 8 << 20;
 
+/// Ranges this close are read as one: the bytes between them come sooner than another answer.
+pub(crate) const GAP: u64 = 64 << 10;
+
 /// So many parts of a range, or of a tensor, are fetched at once.
 const AT_ONCE: usize = 12;
 

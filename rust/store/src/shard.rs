@@ -39,6 +39,9 @@ const SCRATCH: usize = 128 << 10;
 /// The same of a store, which answers each request late.
 const REQUEST: usize = CHUNK as usize;
 
+/// So much of a store is fetched at once, in several requests, for one who looks alone.
+const REQUESTS: u64 = 8 * CHUNK;
+
 impl Shard {
     /// Opens a shard. Where the system cannot map the file, it is read instead. `missing` says what to do if
     /// the file is not there.
@@ -77,6 +80,10 @@ impl Shard {
 
     pub(crate) fn is_mapped(&self) -> bool {
         matches!(self.data, Data::Mapped { .. })
+    }
+
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(&self.data, Data::Read(file) if file.as_object().is_some())
     }
 
     /// Holds a range against the length of the file. Where an empty one lies does not matter.
@@ -186,8 +193,7 @@ impl Shard {
         mut look: impl FnMut(&[u8]),
     ) -> Result<()> {
         self.check(range)?;
-        let remote = matches!(&self.data, Data::Read(file) if file.as_object().is_some());
-        let most = if remote { REQUEST } else { SCRATCH };
+        let most = if self.is_remote() { REQUEST } else { SCRATCH };
         for chunk in chunks(range) {
             if let Some(bytes) = self.touch(&chunk) {
                 look(bytes);
@@ -201,6 +207,21 @@ impl Shard {
                 look(part);
                 at += len;
             }
+        }
+        Ok(())
+    }
+
+    /// The same for whoever looks alone, at much: of a store, several parts are on their way at once.
+    pub(crate) fn look_alone(&self, range: &Range<u64>, mut look: impl FnMut(&[u8])) -> Result<()> {
+        if !self.is_remote() {
+            return self.look(range, &mut Scratch::default(), look);
+        }
+        self.check(range)?;
+        let mut at = range.start;
+        while at < range.end {
+            let part = at..range.end.min(at + REQUESTS);
+            look(&self.copy(&part)?);
+            at = part.end;
         }
         Ok(())
     }

@@ -11,7 +11,8 @@
 
 use crate::buffer::Scratch;
 use crate::bundle::Bundle;
-use crate::partition::{Piece, copy_piece};
+use crate::neighbours::Fetched;
+use crate::partition::{self, Piece, copy_piece};
 use crate::read::{ReadOptions, Value, data_fault};
 use crate::shard::Shard;
 use crate::tensors::{Place, Tensors};
@@ -100,16 +101,34 @@ impl Tensors {
     }
 }
 
-impl Stretches<'_> {
+impl<'a> Stretches<'a> {
     /// Byte order of its elements.
     pub fn order(&self) -> ByteOrder {
         self.order
     }
 
-    /// Calls `look` with the bytes of a stretch, one of [`cut`]. `scratch` is as long as those.
+    /// Where the bytes of a stretch are in shards of a store.
+    pub(crate) fn places(&self, stretch: &Range<u64>) -> Vec<(&'a Shard, Range<u64>)> {
+        match &self.stored {
+            Stored::Whole { shard, range, .. } if shard.is_remote() && !stretch.is_empty() => {
+                let within = stretch.start * self.width..stretch.end * self.width;
+                vec![(*shard, range.start + within.start..range.start + within.end)]
+            }
+            Stored::Slices(pieces) if !stretch.is_empty() => {
+                let want = region(&self.dims, stretch);
+                let remote = pieces.iter().filter(|piece| piece.shard.is_remote());
+                remote.filter_map(|piece| partition::place(piece, &want, self.width)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Calls `look` with the bytes of a stretch, one of [`cut`]; of what was fetched, if they are there. `scratch` is as long
+    /// as those.
     pub fn look<T>(
         &self,
         stretch: &Range<u64>,
+        fetched: &Fetched<'_>,
         scratch: &mut [u8],
         look: impl FnOnce(&[u8]) -> T,
     ) -> Result<T> {
@@ -119,34 +138,41 @@ impl Stretches<'_> {
                 Ok(look(bytes.get(first as usize..last as usize).unwrap_or_default()))
             }
             Stored::Whole { shard, range, .. } => {
-                shard.read_into(range.start + first, scratch)?;
+                let range = range.start + first..range.start + last;
+                if let Some(bytes) = fetched.get(shard, &range) {
+                    return Ok(look(bytes));
+                }
+                shard.read_into(range.start, scratch)?;
                 Ok(look(scratch))
             }
             Stored::Slices(pieces) => {
                 let want = region(&self.dims, stretch);
                 for piece in pieces {
-                    copy_piece(piece, &want, scratch, self.width)?;
+                    copy_piece(piece, &want, scratch, self.width, fetched)?;
                 }
                 Ok(look(scratch))
             }
         }
     }
 
-    /// Holds what is stored against the checksums of the index.
-    pub fn verify(&self) -> Result<()> {
+    /// Holds what is stored, or was fetched of it, against the checksums of the index.
+    pub fn verify(&self, fetched: &Fetched<'_>) -> Result<()> {
         match &self.stored {
             Stored::Memory(_) => Ok(()), // V1: its blocks were checked
-            Stored::Whole { shard, range, crc } => verify(shard, range, *crc),
-            Stored::Slices(pieces) => pieces
-                .iter()
-                .try_for_each(|piece| verify(piece.shard, &piece.range, piece.found.entry.crc)),
+            Stored::Whole { shard, range, crc } => verify(shard, range, *crc, fetched),
+            Stored::Slices(pieces) => pieces.iter().try_for_each(|piece| {
+                verify(piece.shard, &piece.range, piece.found.entry.crc, fetched)
+            }),
         }
     }
 }
 
-fn verify(shard: &Shard, range: &Range<u64>, want: MaskedCrc) -> Result<()> {
+fn verify(shard: &Shard, range: &Range<u64>, want: MaskedCrc, fetched: &Fetched<'_>) -> Result<()> {
     let mut running = RunningCrc::new();
-    shard.look(range, &mut Scratch::default(), |bytes| running.extend(bytes))?;
+    match fetched.get(shard, range) {
+        Some(bytes) => running.extend(bytes),
+        None => shard.look(range, &mut Scratch::default(), |bytes| running.extend(bytes))?,
+    }
     crc::check("tensor data", "checksum", running.masked(), want)
         .map_err(|fault| data_fault(shard, range, fault))
 }

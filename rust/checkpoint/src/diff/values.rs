@@ -4,16 +4,19 @@
 //! are held against each other at once. If a tensor changed, the products that its cosine lacks are made of the stretches that
 //! did not: so what is equal costs a comparison of memory, and everything else is read once, or twice where it is equal.
 //!
+//! One worker takes small ones together until that is worth a turn; of stores, those that lie together on each side that is in
+//! one, so that a turn is one request there.
+//!
 //! Tensors of V1 checkpoints, strings and variants are read whole, each by one core.
 
 use super::figures::{self, Figures, Tolerance};
 use super::{Diff, Kind, Row};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tensorbundle_store::{
-    Error, Files, Format, Listing, ReadOptions, Result, Scratch, Stopped, Stretches, Tensors,
-    Value, Watch, Worker, cut, on_all_cores,
+    Error, Fetched, Files, Format, Listing, ReadOptions, Result, Run, Scratch, Stopped, Stretches,
+    Tensors, Value, Watch, Worker, cut, on_all_cores,
 };
 use tensorbundle_wire::bundle::{ByteOrder, elements};
 use tensorbundle_wire::dtype::{DataType, Layout};
@@ -32,6 +35,8 @@ struct Two<'a> {
     width: u64,
     /// What both have in bytes.
     bytes: u64,
+    /// Where they begin in the files.
+    place: [(i32, i64); 2],
     /// Ready to be looked at, unless both are to be read whole.
     open: Option<[Stretches<'a>; 2]>,
 }
@@ -74,6 +79,10 @@ pub(super) fn compare(
     for (at, row) in diff.rows.iter().enumerate().filter(|(_, row)| row.kind == Kind::Equal) {
         twos.extend(two(tensors, [&left, &right], at, row)?);
     }
+    let remote = tensors.iter().position(|side| side.options().files.is_remote());
+    if let Some(side) = remote {
+        twos.sort_by_key(|two| two.place.get(side).copied());
+    }
     let verify = tensors.iter().any(|side| side.options().verify);
     let mut jobs = Vec::new();
     for (i, two) in twos.iter().enumerate() {
@@ -88,17 +97,18 @@ pub(super) fn compare(
     }
     let tolerance = diff.options.tolerance;
     let compared: u64 = twos.iter().map(|two| two.bytes).sum();
-    let remote = tensors.iter().map(|side| &side.options().files).find(|files| files.is_remote());
-    let files = remote.unwrap_or(&Files::Local);
-    let made = work(files, &jobs, compared, watch, |job, worker| match job {
-        Job::Verify(i) => verify_two(twos.get(*i), tensors),
+    let files = remote.and_then(|side| tensors.get(side)).map(|side| &side.options().files);
+    let files = files.unwrap_or(&Files::Local);
+    let made = work(files, &twos, &jobs, compared, watch, |job, fetched, worker| match job {
+        Job::Verify(i) => verify_two(twos.get(*i), tensors, fetched),
         Job::Whole(i) => twos.get(*i).map_or(Ok(Made::Nothing), |two| {
             whole(two, tensors, [&left, &right], tolerance, worker)
         }),
         Job::Stretch(i, stretch) => {
             let found = twos.get(*i).and_then(|two| Some((two, two.open.as_ref()?)));
             found.map_or(Ok(Made::Nothing), |(two, open)| {
-                let made = part(two, open, stretch, tolerance, Make::IfApart, &mut worker.scratch);
+                let scratch = &mut worker.scratch;
+                let made = part(two, open, stretch, fetched, tolerance, Make::IfApart, scratch);
                 worker.advance(job_bytes(job, &twos));
                 made
             })
@@ -132,11 +142,12 @@ pub(super) fn compare(
     let again: u64 = rest.iter().map(|(_, job)| job_bytes(job, &twos)).sum();
     let (places, rest): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     let mut later = |done: u64, _: u64| watch(compared + done, compared + again);
-    let products = work(files, &rest, again, &mut later, |job, worker| {
+    let products = work(files, &twos, &rest, again, &mut later, |job, fetched, worker| {
         let Job::Stretch(i, stretch) = job else { return Ok(Made::Nothing) };
         let found = twos.get(*i).and_then(|two| Some((two, two.open.as_ref()?)));
         found.map_or(Ok(Made::Nothing), |(two, open)| {
-            let made = part(two, open, stretch, tolerance, Make::Always, &mut worker.scratch);
+            let scratch = &mut worker.scratch;
+            let made = part(two, open, stretch, fetched, tolerance, Make::Always, scratch);
             worker.advance(job_bytes(job, &twos));
             made
         })
@@ -226,6 +237,7 @@ fn two<'a>(
         dims: a.dims,
         width: a.dtype.width().unwrap_or(1) as u64,
         bytes: a.stored_bytes().saturating_add(b.stored_bytes()),
+        place: [a.place(), b.place()],
         open: None,
     };
     let bundles = tensors.iter().all(|side| side.format() == Format::V2);
@@ -251,30 +263,88 @@ fn job_bytes(job: &Job, twos: &[Two<'_>]) -> u64 {
     }
 }
 
+/// The stretch of two tensors that a job looks at.
+fn wanted<'t, 'a>(job: &Job, twos: &'t [Two<'a>]) -> Option<(&'t [Stretches<'a>; 2], Range<u64>)> {
+    match job {
+        Job::Stretch(i, stretch) => Some((twos.get(*i)?.open.as_ref()?, stretch.clone())),
+        Job::Verify(i) => {
+            let two = twos.get(*i)?;
+            Some((two.open.as_ref()?, 0..elements(two.dims)))
+        }
+        Job::Whole(_) => None,
+    }
+}
+
+/// Jobs that one worker does in one turn.
+fn turns(jobs: &[Job], twos: &[Two<'_>], remote: bool) -> Vec<Range<usize>> {
+    let mut turns: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    let mut last: Option<[Run<'_>; 2]> = None;
+    for (at, job) in jobs.iter().enumerate() {
+        let wanted = wanted(job, twos).filter(|_| remote);
+        let runs = wanted.map(|([a, b], stretch)| [Run::of(a, &stretch), Run::of(b, &stretch)]);
+        let joined = match (&last, &runs) {
+            (Some([a, b]), Some([c, d])) => a.with(c).zip(b.with(d)).map(<[_; 2]>::from),
+            _ => None,
+        };
+        let goes_on = if remote { joined.is_some() } else { bytes < STRETCH };
+        match turns.last_mut().filter(|_| goes_on) {
+            Some(turn) => turn.end = at + 1,
+            None => {
+                turns.push(at..at + 1);
+                bytes = 0;
+            }
+        }
+        bytes += match job {
+            Job::Stretch(..) => job_bytes(job, twos),
+            Job::Verify(i) => twos.get(*i).map_or(0, |two| two.bytes),
+            Job::Whole(_) => STRETCH,
+        };
+        last = joined.or(runs);
+    }
+    turns
+}
+
 /// Does all jobs, and gives what came of each, in their order; the first that failed, if one did.
-fn work(
+fn work<'a>(
     files: &Files,
+    twos: &[Two<'a>],
     jobs: &[Job],
     bytes: u64,
     watch: &mut Watch<'_>,
-    one: impl Fn(&Job, &mut Worker<'_>) -> Result<Made> + Sync,
+    one: impl Fn(&Job, &[Fetched<'a>; 2], &mut Worker<'_>) -> Result<Made> + Sync,
 ) -> Result<Result<Vec<Made>, Stopped>> {
-    let failed = AtomicBool::new(false);
-    let made = on_all_cores(files, jobs.len(), bytes, watch, |i, worker| {
-        let Some(job) = jobs.get(i).filter(|_| !failed.load(Ordering::Relaxed)) else {
-            return Made::Nothing;
-        };
-        one(job, worker).unwrap_or_else(|error| {
-            failed.store(true, Ordering::Relaxed);
-            Made::Failed(error)
-        })
+    // The first turn that failed: those behind it are not worth a request any more.
+    let failed = AtomicUsize::new(usize::MAX);
+    let turns = turns(jobs, twos, files.is_remote());
+    let made = on_all_cores(files, turns.len(), bytes, watch, |i, worker| {
+        let jobs = turns.get(i).and_then(|turn| jobs.get(turn.clone())).unwrap_or_default();
+        let mut fetched = [Fetched::default(), Fetched::default()];
+        let mut over = failed.load(Ordering::Relaxed) < i;
+        if files.is_remote() && !over {
+            let wanted: Vec<_> = jobs.iter().filter_map(|job| wanted(job, twos)).collect();
+            let of_a = wanted.iter().map(|([a, _], stretch)| (a, stretch.clone()));
+            let of_b = wanted.iter().map(|([_, b], stretch)| (b, stretch.clone()));
+            fetched = [Fetched::ahead(of_a), Fetched::ahead(of_b)];
+        }
+        let each = jobs.iter().map(|job| {
+            if over {
+                return Made::Nothing;
+            }
+            one(job, &fetched, worker).unwrap_or_else(|error| {
+                over = true;
+                failed.fetch_min(i, Ordering::Relaxed);
+                Made::Failed(error)
+            })
+        });
+        each.collect::<Vec<_>>()
     });
     let made = match made {
         Ok(made) => made,
         Err(stopped) => return Ok(Err(stopped)),
     };
-    let mut all = Vec::with_capacity(made.len());
-    for made in made {
+    let mut all = Vec::with_capacity(jobs.len());
+    for made in made.into_iter().flatten() {
         match made {
             Made::Failed(error) => return Err(error),
             made => all.push(made),
@@ -283,13 +353,17 @@ fn work(
     Ok(Ok(all))
 }
 
-fn verify_two(two: Option<&Two<'_>>, tensors: [&Tensors; 2]) -> Result<Made> {
+fn verify_two(
+    two: Option<&Two<'_>>,
+    tensors: [&Tensors; 2],
+    fetched: &[Fetched<'_>; 2],
+) -> Result<Made> {
     let Some((two, open)) = two.and_then(|two| Some((two, two.open.as_ref()?))) else {
         return Ok(Made::Nothing);
     };
-    for ((side, open), name) in tensors.iter().zip(open).zip(two.name) {
+    for (((side, open), name), fetched) in tensors.iter().zip(open).zip(two.name).zip(fetched) {
         if side.options().verify {
-            open.verify().map_err(|error| error.for_tensor(name))?;
+            open.verify(fetched).map_err(|error| error.for_tensor(name))?;
         }
     }
     Ok(Made::Nothing)
@@ -307,6 +381,7 @@ fn part(
     two: &Two<'_>,
     open: &[Stretches<'_>; 2],
     stretch: &Range<u64>,
+    [of_a, of_b]: &[Fetched<'_>; 2],
     tolerance: Tolerance,
     make: Make,
     scratch: &mut Scratch,
@@ -318,8 +393,8 @@ fn part(
     let room = len.next_multiple_of(64);
     let (for_a, for_b) = scratch.bytes(room + len).split_at_mut(room);
     let for_a = for_a.get_mut(..len).unwrap_or_default();
-    let made = a.look(stretch, for_a, |one| {
-        b.look(stretch, for_b, |other| {
+    let made = a.look(stretch, of_a, for_a, |one| {
+        b.look(stretch, of_b, for_b, |other| {
             let order = a.order();
             if order == b.order() {
                 return hold(two.dtype, order, one, other, tolerance, make);
@@ -389,7 +464,7 @@ fn numbers(
     let Ok(open) = <[Stretches<'_>; 2]>::try_from(open) else { return Ok(Made::Nothing) };
     for ((side, open), name) in tensors.iter().zip(&open).zip(two.name) {
         if side.options().verify {
-            open.verify().map_err(|error| error.for_tensor(name))?;
+            open.verify(&Fetched::default()).map_err(|error| error.for_tensor(name))?;
         }
     }
     // As is done with many cores: figures of equal stretches only where others are not.
@@ -397,7 +472,8 @@ fn numbers(
         let mut sum = Figures::default();
         let mut apart = make == Make::Always;
         for stretch in stretches(two) {
-            match part(two, &open, &stretch, tolerance, make, &mut worker.scratch)? {
+            let (nothing, scratch) = (Default::default(), &mut worker.scratch);
+            match part(two, &open, &stretch, &nothing, tolerance, make, scratch)? {
                 Made::Apart(figures) if make == Make::IfApart => {
                     apart |= figures.changed > 0;
                     break;

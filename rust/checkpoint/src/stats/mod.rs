@@ -5,8 +5,9 @@
 //! lanes     the sums and extremes of that by vectors
 //! ```
 //!
-//! Tensors are cut into stretches, however they are stored, and small ones are put into one job until that is worth a turn. Each
-//! byte is read once; twice for histograms, whose bins depend on what was found. Tensors of V1 files are read whole.
+//! Tensors are cut into stretches, however they are stored, and small ones are put into one job until that is worth a turn; of a
+//! store, stretches that lie together, which are one request. Each byte is read once; twice for histograms, whose bins depend on
+//! what was found. Tensors of V1 files are read whole.
 
 mod lanes;
 mod sums;
@@ -15,10 +16,13 @@ pub use sums::{Extreme, Sums};
 
 use crate::diff::check_shared;
 use crate::elements::{Element, Visitor, numbers_per_element, visit};
+use std::iter::repeat_n;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use sums::{bins, sums as sum_up};
 use tensorbundle_store::{
-    Format, Listing, Result, Stopped, Stretches, Tensors, Watch, Worker, cut, on_all_cores,
+    Fetched, Format, Listing, Result, Run, Stopped, Stretches, Tensors, Watch, Worker, cut,
+    on_all_cores,
 };
 use tensorbundle_wire::bundle::{ByteOrder, elements};
 use tensorbundle_wire::dtype::{DataType, Layout};
@@ -86,11 +90,15 @@ pub fn stats(
             places.push(at);
         }
     }
-    let jobs = jobs(&opened);
+    let jobs = match tensors.options().files.is_remote() {
+        true => runs(&opened, &listing),
+        false => jobs(&opened),
+    };
     let once: u64 = opened.iter().map(|one| one.bytes(&(0..elements(&one.dims)))).sum();
     let again = if wanted > 0 { once } else { 0 };
     let mut first = |done: u64, _: u64| watch(done, once + again);
-    let look = Look { tensors, listing: &listing, opened: &opened };
+    let mut look =
+        Look { tensors, listing: &listing, opened: &opened, verify: tensors.options().verify };
     let made = look.work(&jobs, once, &mut first, |one, bytes| one.sums(bytes))?;
     let made = match made {
         Ok(made) => made,
@@ -105,6 +113,7 @@ pub fn stats(
     let edges: Vec<_> = total.iter().map(|sums| edges(sums, wanted)).collect();
     let mut counts: Vec<Vec<u64>> = total.iter().map(|_| vec![0; wanted]).collect();
     if wanted > 0 {
+        look.verify = false; // they were, in the first pass
         let mut second = |done: u64, _: u64| watch(once + done, once + again);
         let made = look.work(&jobs, once, &mut second, |one, bytes| {
             let mut counts = vec![0; wanted];
@@ -160,8 +169,10 @@ fn open<'a>(tensors: &'a Tensors, listing: &Listing, row: usize) -> Result<Optio
         Format::V1 => None,
         Format::V2 => {
             let open = tensors.stretches(&found)?;
-            if tensors.options().verify {
-                open.verify().map_err(|error| error.for_tensor(found.name))?;
+            if tensors.options().verify && elements(found.dims) == 0 {
+                // There will be no piece of it.
+                let checked = open.verify(&Fetched::default());
+                checked.map_err(|error| error.for_tensor(found.name))?;
             }
             Some(open)
         }
@@ -170,19 +181,23 @@ fn open<'a>(tensors: &'a Tensors, listing: &Listing, row: usize) -> Result<Optio
     Ok(Some(Opened { row, dtype, dims, width: width as u64, open }))
 }
 
+/// The pieces of a tensor.
+fn pieces(of: usize, one: &Opened<'_>) -> Vec<Piece> {
+    let stretches: Vec<_> = match one.open {
+        Some(_) => cut(&one.dims, one.most()).collect(),
+        None => vec![0..elements(&one.dims); 1],
+    };
+    stretches.into_iter().map(|stretch| Piece { of, stretch }).collect()
+}
+
 /// Pieces in the order of the tensors, as many in one job as are worth it. What is to be read whole is a job of its own.
 fn jobs(opened: &[Opened<'_>]) -> Vec<Vec<Piece>> {
     let mut jobs = Vec::new();
     let (mut job, mut bytes) = (Vec::new(), 0);
     for (of, one) in opened.iter().enumerate() {
-        let all = 0..elements(&one.dims);
-        let stretches: Vec<_> = match one.open {
-            Some(_) => cut(&one.dims, one.most()).collect(),
-            None => vec![all],
-        };
-        for stretch in stretches {
-            bytes += one.bytes(&stretch);
-            job.push(Piece { of, stretch });
+        for piece in pieces(of, one) {
+            bytes += one.bytes(&piece.stretch);
+            job.push(piece);
             if bytes >= STRETCH {
                 jobs.push(std::mem::take(&mut job));
                 bytes = 0;
@@ -191,6 +206,26 @@ fn jobs(opened: &[Opened<'_>]) -> Vec<Vec<Piece>> {
     }
     if !job.is_empty() {
         jobs.push(job);
+    }
+    jobs
+}
+
+/// Pieces in the order of the files of a store: those of one job are one request.
+fn runs(opened: &[Opened<'_>], listing: &Listing) -> Vec<Vec<Piece>> {
+    let mut order: Vec<_> = opened.iter().enumerate().collect();
+    order.sort_by_key(|(_, one)| listing.row(one.row).map(|row| row.place()));
+    let mut jobs: Vec<Vec<Piece>> = Vec::new();
+    let mut last: Option<Run<'_>> = None;
+    for (of, one) in order {
+        for piece in pieces(of, one) {
+            let run = one.open.as_ref().map(|open| Run::of(open, &piece.stretch));
+            let joined = last.as_ref().zip(run.as_ref()).and_then(|(last, run)| last.with(run));
+            match jobs.last_mut().filter(|_| joined.is_some()) {
+                Some(job) => job.push(piece),
+                None => jobs.push(vec![piece]),
+            }
+            last = joined.or(run);
+        }
     }
     jobs
 }
@@ -240,6 +275,8 @@ struct Look<'a> {
     tensors: &'a Tensors,
     listing: &'a Listing,
     opened: &'a [Opened<'a>],
+    /// Check the checksum of each tensor with its first piece.
+    verify: bool,
 }
 
 /// What was made of pieces, in their order, each with the number of its tensor.
@@ -253,11 +290,21 @@ impl Look<'_> {
         watch: &mut Watch<'_>,
         make: impl Fn(&Numbers, &[u8]) -> T + Sync,
     ) -> Result<Result<Made<T>, Stopped>> {
+        // The first job that failed: those behind it are not worth a request any more.
+        let failed = AtomicUsize::new(usize::MAX);
         let done =
             on_all_cores(&self.tensors.options().files, jobs.len(), bytes, watch, |job, worker| {
                 let mut made = Vec::new();
-                for piece in jobs.get(job).into_iter().flatten() {
-                    self.piece(piece, worker, &make, &mut made)?;
+                if failed.load(Ordering::Relaxed) < job {
+                    return Ok(made);
+                }
+                let pieces = jobs.get(job).map(Vec::as_slice).unwrap_or_default();
+                let fetched = Fetched::ahead(pieces.iter().flat_map(|piece| self.wanted(piece)));
+                for piece in pieces {
+                    let result = self.piece(piece, &fetched, worker, &make, &mut made);
+                    result.inspect_err(|_| {
+                        failed.fetch_min(job, Ordering::Relaxed);
+                    })?;
                 }
                 Ok(made)
             });
@@ -272,9 +319,17 @@ impl Look<'_> {
         Ok(Ok(all))
     }
 
+    /// A piece, as often as its bytes are looked at.
+    fn wanted(&self, piece: &Piece) -> impl Iterator<Item = (&Stretches<'_>, Range<u64>)> {
+        let open = self.opened.get(piece.of).and_then(|one| one.open.as_ref());
+        let times = 1 + usize::from(self.verify && piece.stretch.start == 0);
+        open.into_iter().flat_map(move |open| repeat_n((open, piece.stretch.clone()), times))
+    }
+
     fn piece<T>(
         &self,
         piece: &Piece,
+        fetched: &Fetched<'_>,
         worker: &mut Worker<'_>,
         make: &impl Fn(&Numbers, &[u8]) -> T,
         made: &mut Made<T>,
@@ -293,11 +348,14 @@ impl Look<'_> {
                 (&whole, cut(&one.dims, one.most()).collect())
             }
         };
+        if self.verify && piece.stretch.start == 0 {
+            open.verify(fetched).map_err(|error| error.for_tensor(row.name))?;
+        }
         let numbers = Numbers { at: piece.of, dtype: one.dtype, order: open.order() };
         for stretch in stretches {
             let bytes = one.bytes(&stretch);
             let scratch = worker.scratch.bytes(bytes as usize); // no more than a stretch, or one element
-            let result = open.look(&stretch, scratch, |bytes| make(&numbers, bytes));
+            let result = open.look(&stretch, fetched, scratch, |bytes| make(&numbers, bytes));
             made.push((piece.of, result.map_err(|error| error.for_tensor(row.name))?));
             if !worker.advance(bytes) {
                 break;
