@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 import tensorbundle as tb
 from http_store import Behaviour, Request, serve
 from tensorbundle._remote import Store
+from tensorbundle._remote_kept import Kept
 from writer import Bundle
 
 ROOM = 64 << 10
@@ -235,6 +237,55 @@ def test_a_given_file_system(folder: Path) -> None:
     with pytest.raises(TypeError, match="fsspec or a store of obstore, not a dict"):
         tb.open("x", storage_options={"filesystem": {}})
     fs.rm("/given", recursive=True)
+
+
+@pytest.mark.parametrize("name", ["small", "large", "largest"])
+def test_a_file_system_that_tells_no_versions(folder: Path, name: str) -> None:
+    """What it gives is held against the version afterwards: an index is read at once, then."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    made: list[str] = []
+
+    class Counting(MemoryFileSystem):
+        def info(self, path: str, **how: Any) -> Any:
+            made.append("stat")
+            return super().info(path, **how)
+
+        def cat_file(self, path: str, start: Any = None, end: Any = None, **how: Any) -> Any:
+            made.append("read")
+            return super().cat_file(path, start=start, end=end, **how)
+
+    fs = Counting(skip_instance_cache=True)
+    for file in folder.glob(f"{name}.*"):
+        fs.pipe_file(f"/counted/{file.name}", file.read_bytes())
+    made.clear()
+    ckpt = tb.open(f"/counted/{name}", storage_options={"filesystem": fs})
+    assert list(ckpt) == list(tb.open(folder / name))
+    assert made == ["stat", "read", "stat"]
+    made.clear()
+    assert ckpt[names(3)[2]] == 2
+    assert made == ["stat", "read", "stat"]
+    fs.rm("/counted", recursive=True)
+
+
+def test_what_is_kept_has_its_bounds(tmp_path: Path) -> None:
+    kept = Kept()
+    for i in range(40):
+        kept.put(f"f{i}", "1", bytes(4 << 20))
+    there = [i for i in range(40) if kept.get(f"f{i}", "1") is not None]
+    assert there == list(range(23, 40))
+    assert kept.get("f39", "2") is None
+    kept.put("f39", "2", b"other")
+    assert kept.get("f39", "1") is None
+    with (tmp_path / "file").open("wb+") as file:
+        file.write(b"x")
+        file.flush()
+        for i in range(2000):
+            kept.put(f"m{i}", None, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    assert kept.get("m0", None) is None
+    assert kept.get("m1999", None)[:] == b"x"
+    assert sum(kept.get(f"m{i}", None) is not None for i in range(2000)) == 1024
+    assert kept.after_fork().get("m1999", None)[:] == b"x"
 
 
 def test_obstore(folder: Path) -> None:

@@ -17,6 +17,8 @@ from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
+from ._remote_kept import Kept
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -35,6 +37,9 @@ LONGEST_DELAY = 30.0
 
 AT_ONCE = 16
 """So many questions are on their way at once; the threads of further ones wait."""
+
+WHOLE_INDEX = 8 << 20
+"""Bytes of an index that are read at once where each read is two requests."""
 
 OWN = ("cache", "filesystem", "whole_files")
 """Storage options of tensorbundle, which no file system sees."""
@@ -66,6 +71,9 @@ class Info(NamedTuple):
 
 class Backend(Protocol):
     """A store by its own paths. Errors are ``OSError``; a :class:`BusyError` may pass."""
+
+    tells_versions: bool
+    """What is read comes with its version. Else each read is two requests."""
 
     def stat(self, path: str) -> Info: ...
     def list(self, path: str) -> list[Info]: ...
@@ -105,14 +113,13 @@ class Store:
         self.path = self._address.shown
         """The path as users see it."""
         self._secrets = [*secrets_of(options), *self._address.secrets]
-        self._sizes: dict[str, tuple[str | None, int]] = {}
         self._live: _Live | None = None
         self._cache: Cache | None = None
         if self._own.get("cache"):
             from ._remote_cache import Cache
 
             self._cache = Cache(self._own["cache"])
-        self._kept: dict[str, tuple[str | None, Any]] = {}
+        self._kept = Kept()
         self._backend()
 
     def has(self, path: str) -> bool:
@@ -131,6 +138,7 @@ class Store:
     def _backend(self) -> _Live:
         live = self._live
         if live is None or live.pid != os.getpid():
+            self._kept = self._kept.after_fork()
             live = self._live = _Live(
                 os.getpid(), self._address.open(), Lock(), BoundedSemaphore(AT_ONCE)
             )
@@ -141,17 +149,11 @@ class Store:
     def stat(self, path: str) -> tuple[bool, int, int, str | None]:
         """Is it a directory, its size, when it was changed, its version."""
         info = self._ask(path, lambda backend, inner: backend.stat(inner))
-        size = info.size or 0
-        self._sizes[path] = info.version, size
-        return info.is_dir, size, info.mtime_ns, info.version
+        return info.is_dir, info.size or 0, info.mtime_ns, info.version
 
     def list(self, path: str) -> list[tuple[str, bool, int | None, int, str | None]]:
         """The same of each entry of a directory, with its name."""
         entries = self._ask(path, lambda backend, inner: backend.list(inner))
-        folder = path.rstrip("/")
-        for each in entries:
-            if each.size is not None and not each.is_dir:
-                self._sizes[f"{folder}/{each.name}"] = each.version, each.size
         return [(e.name, e.is_dir, e.size, e.mtime_ns, e.version) for e in entries]
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
@@ -197,12 +199,23 @@ class Store:
 
     def _here(self, path: str, version: str | None) -> Any:
         """The whole file, if it is on this machine, or should be."""
-        kept = self._kept.get(path)
-        if kept is not None and kept[0] == version:
-            return kept[1]
-        if self._cache is not None and path.endswith(".index"):
-            return self._cached(self._cache, path, version)
-        return None
+        kept = self._kept.get(path, version)
+        if kept is not None or not path.endswith(".index"):
+            return kept
+        size = size_in(version)
+        if version is None or not size:
+            return None
+        if self._cache is not None and self._cache.may_keep(version):
+            found = self._cache.load(path, version, size)
+            if found is None:
+                found = self._read(path, version, 0, size)
+                self._cache.store(path, version, found)
+        elif size <= WHOLE_INDEX and not self._backend().backend.tells_versions:
+            found = self._read(path, version, 0, size)
+        else:
+            return None
+        self._kept.put(path, version, found)
+        return found
 
     def _read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         def read(backend: Backend, inner: str) -> bytes:
@@ -213,26 +226,14 @@ class Store:
 
         return self._ask(path, read)
 
-    def _cached(self, cache: Cache, path: str, version: str | None) -> bytes | None:
-        """A whole index, of the cache or for it; ``None`` if its version is not known."""
-        known, size = self._sizes.get(path, (None, 0))
-        if version is None or known != version or not cache.may_keep(version):
-            return None
-        found = cache.load(path, version, size)
-        if found is None:
-            found = self._read(path, version, 0, size)
-            cache.store(path, version, found)
-        self._kept[path] = version, found
-        return found
-
     def _whole(self, path: str, version: str | None) -> Any:
         """A file that was fetched whole, once."""
         import mmap
         from tempfile import TemporaryFile
 
         with self._backend().lock:
-            kept = self._kept.get(path)
-            if kept is None or kept[0] != version:
+            kept = self._kept.get(path, version)
+            if kept is None:
 
                 def fetch(backend: Backend, inner: str) -> Any:
                     with TemporaryFile() as file:
@@ -240,8 +241,9 @@ class Store:
                         file.flush()
                         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
-                kept = self._kept[path] = version, self._ask(path, fetch)
-            return kept[1]
+                kept = self._ask(path, fetch)
+                self._kept.put(path, version, kept)
+            return kept
 
     # Asking.
 
@@ -285,6 +287,12 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
         for form in (secret, quote(secret, safe="")):
             text = text.replace(form, "…")
     return text
+
+
+def size_in(version: str | None) -> int | None:
+    """How many bytes a version has: its last word."""
+    word = (version or "").rpartition(" ")[2]
+    return int(word) if word.isdecimal() else None
 
 
 def secrets_of(options: Mapping[str, object]) -> list[str]:

@@ -150,6 +150,8 @@ def _of(fs: Any) -> Backend:
 class Fsspec:
     """Any file system of fsspec."""
 
+    tells_versions = False
+
     def __init__(self, fs: Any) -> None:
         self._fs = fs
 
@@ -192,6 +194,8 @@ class Fsspec:
 
 class Obstore:
     """A store of obstore, opened by the caller."""
+
+    tells_versions = True
 
     def __init__(self, store: Any) -> None:
         self._store = store

@@ -34,6 +34,8 @@ FIELDS = "name,size,updated,generation"
 class Gs(Fsspec):
     """Buckets, by gcsfs's file system of them."""
 
+    tells_versions = True
+
     def stat(self, path: str) -> Info:
         return self._sync(lambda: self._stat(path))
 

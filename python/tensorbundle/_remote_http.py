@@ -28,6 +28,8 @@ T = TypeVar("T")
 class Http:
     """An HTTP server, by fsspec's file system of it."""
 
+    tells_versions = True
+
     def __init__(self, fs: Any) -> None:
         self._fs = fs
 

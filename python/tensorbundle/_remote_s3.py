@@ -23,6 +23,8 @@ PART = 8 << 20
 class S3(Fsspec):
     """An object store, by s3fs's file system of it."""
 
+    tells_versions = True
+
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
         async def read() -> bytes:
             found = await self._get(path, version, start, end)
