@@ -13,13 +13,11 @@ import fsspec
 import tensorbundle as tb
 from index_memory import peak
 
-_CHUNK = 32 << 20
-
 
 def main(url: str) -> None:
     fsspec.filesystem("http")  # the libraries are there already
     before, start = peak(), time.perf_counter()
-    read = sum(chunk.array.nbytes for chunk in tb.open(url).chunks(_CHUNK))
+    read = sum(chunk.array.nbytes for chunk in tb.open(url).chunks())
     print(time.perf_counter() - start, peak() - before, read)
 
 

@@ -311,8 +311,9 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
 
         Args:
             max_bytes: of a piece, at most; at least 16, an element. At any moment twice as much is
-                read and not yet handed out; of a store three times, and what lies between small
-                tensors that are fetched together. Of mapped files it is views, as of :meth:`read`,
+                read and not yet handed out, at most; of a store, whose large tensors come in pieces
+                of half of it, three times as much where many tensors are nearly as large, and what
+                is on its way. Of mapped files it is views, as of :meth:`read`,
                 and their pages are brought in; a file that was cut short is an error then.
             names: only these tensors; in any order, and each comes once.
             read_ahead: read in threads of their own what comes next. They end with the iteration,

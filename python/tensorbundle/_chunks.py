@@ -5,7 +5,8 @@ Pieces come as they lie in the files: by shard, then by offset. They are read in
 
     group 1: a, b, c   → handed out         group 2: d[0:4]   → being read
 
-Of a store another thread reads the one after it, so that its line has no pause between the two.
+Of a store, groups are half as large, and another thread reads the one after the next, so that its
+line has no pause between the two.
 
 A thread lives for one group, so nothing outlasts an iteration that stops early, and a fork leaves
 nothing behind: whoever finds that its group was not read reads it.
@@ -54,16 +55,17 @@ def chunks(
 ) -> Generator[Chunk, None, None]:
     """The pieces of these tensors, in the order in which they lie in the files."""
     v1 = reader.format == "V1"
-    pieces = itertools.chain.from_iterable(
-        cut(info, max_bytes, v1) for info in sorted(infos, key=_place)
-    )
-    groups = _grouped(pieces, max_bytes)
     depth = _DEPTH_OF_STORE if reader.is_remote and read_ahead else 1
+    room = max(max_bytes // depth, 16)  # so that all of them are as much as one elsewhere
+    pieces = itertools.chain.from_iterable(
+        cut(info, max_bytes, v1, room) for info in sorted(infos, key=_place)
+    )
+    groups = _grouped(pieces, room)
     ahead: deque[Ahead] = deque()
 
     def fill() -> None:
         for group in itertools.islice(groups, depth - len(ahead)):
-            ahead.append(Ahead(reader, group, max_bytes, verify))
+            ahead.append(Ahead(reader, group, verify))
             if read_ahead:
                 ahead[-1].start()
 
@@ -98,8 +100,10 @@ def _place(info: TensorInfo) -> tuple[int, int]:
     return min(places, default=(0, 0))
 
 
-def cut(info: TensorInfo, max_bytes: int, v1: bool) -> Iterator[_Piece]:
-    """Pieces of ``max_bytes`` or less, each of elements that lie together.
+def cut(info: TensorInfo, max_bytes: int, v1: bool, room: int) -> Iterator[_Piece]:
+    """A tensor of ``max_bytes`` or less; of a larger one pieces of ``room`` bytes or less.
+
+    Each is of elements that lie together.
 
     What cannot be read in parts is not cut: strings, whose lengths stand before all of them, and
     tensors of V1 files, whose records are read whole.
@@ -111,10 +115,10 @@ def cut(info: TensorInfo, max_bytes: int, v1: bool) -> Iterator[_Piece]:
     # The outermost axis of which one index is small enough.
     shape, axis = info.shape, 0
     row = info.size // shape[0] * width
-    while row > max_bytes and axis + 1 < len(shape):
+    while row > room and axis + 1 < len(shape):
         axis += 1
         row //= shape[axis]
-    step = max(max_bytes // max(row, 1), 1)
+    step = max(room // max(row, 1), 1)
     first = True
     for within in _indices(shape[:axis]):
         for start in range(0, shape[axis], step):
@@ -142,13 +146,13 @@ def _width(info: TensorInfo) -> int:
     return 0 if dtype.hasobject or not info.shape else dtype.itemsize
 
 
-def _grouped(pieces: Iterator[_Piece], max_bytes: int) -> Iterator[list[_Piece]]:
+def _grouped(pieces: Iterator[_Piece], most: int) -> Iterator[list[_Piece]]:
     group: list[_Piece] = []
-    room = max_bytes
+    room = most
     for piece in pieces:
         if group and (piece.nbytes > room or len(group) == _MOST_PIECES):
             yield group
-            group, room = [], max_bytes
+            group, room = [], most
         group.append(piece)
         room -= piece.nbytes
     if group:
@@ -184,10 +188,9 @@ def neighbours(group: list[_Piece]) -> dict[int, tuple[int, int, int]]:
 class Ahead:
     """A group of pieces, read by a thread of its own or by whoever takes them."""
 
-    def __init__(self, reader: Reader, group: list[_Piece], max_bytes: int, verify: bool) -> None:
+    def __init__(self, reader: Reader, group: list[_Piece], verify: bool) -> None:
         self._reader = reader
         self._group = group
-        self._max_bytes = max_bytes
         self._verify = verify
         self._found: deque[Chunk] = deque()
         self._error: BaseException | None = None
