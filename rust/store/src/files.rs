@@ -185,10 +185,11 @@ impl Files {
         }
     }
 
-    /// What a directory holds, in no order.
-    pub fn read_dir(&self, dir: &Path) -> io::Result<Vec<Listed>> {
+    /// What a directory holds, in no order; with `stats` also what files are, if nobody need be asked again for it, or it
+    /// costs little.
+    pub fn read_dir(&self, dir: &Path, stats: bool) -> io::Result<Vec<Listed>> {
         let seen = match self {
-            Self::Local => return read_local(dir),
+            Self::Local => return read_local(dir, stats),
             Self::Remote(seen) => seen,
         };
         let listed = seen.remote.list(dir)?;
@@ -204,7 +205,7 @@ impl Files {
     pub fn names(&self, dir: &Path) -> io::Result<Vec<OsString>> {
         let mut names: Vec<_> = match self {
             Self::Local => fs::read_dir(dir)?.flatten().map(|entry| entry.file_name()).collect(),
-            Self::Remote(_) => self.read_dir(dir)?.into_iter().map(|one| one.name).collect(),
+            Self::Remote(_) => self.read_dir(dir, false)?.into_iter().map(|one| one.name).collect(),
         };
         names.sort();
         Ok(names)
@@ -269,10 +270,14 @@ impl Kind {
     }
 }
 
-fn read_local(dir: &Path) -> io::Result<Vec<Listed>> {
+fn read_local(dir: &Path, stats: bool) -> io::Result<Vec<Listed>> {
     let entries = fs::read_dir(dir)?.map(|entry| {
         let entry = entry?;
-        Ok(Listed { name: entry.file_name(), kind: Kind::of(entry.file_type()?), stat: None })
+        let kind = Kind::of(entry.file_type()?);
+        // By the open directory: the way to it need not be gone again.
+        let meta = (stats && kind == Kind::File).then(|| entry.metadata());
+        let stat = meta.and_then(Result::ok).map(|meta| Stat::local(&meta));
+        Ok(Listed { name: entry.file_name(), kind, stat })
     });
     entries.collect()
 }

@@ -110,9 +110,13 @@ impl Place {
     }
 
     /// The same with what is known of these files.
-    fn with_files(mut self, files: &Files, paths: impl Iterator<Item = PathBuf>) -> Self {
-        for path in paths {
-            match files.stat(&path) {
+    fn with_files(
+        mut self,
+        files: &Files,
+        own: impl Iterator<Item = (PathBuf, Option<Stat>)>,
+    ) -> Self {
+        for (path, stat) in own {
+            match stat.map_or_else(|| files.stat(&path), Ok) {
                 Ok(stat) => self.stamps.push(Stamp::of(path, stat)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // it was there a moment ago
                 Err(_) => self.unseen.push(path),
@@ -240,7 +244,8 @@ pub fn walk(
 
 /// The directories in one, by their names alone, and how many links to others. What a writer left is neither.
 pub fn folders(files: &Files, dir: &Path) -> Result<(Vec<PathBuf>, usize), Error> {
-    let entries = files.read_dir(dir).map_err(|error| Error::io(dir, error, "a directory"))?;
+    let entries =
+        files.read_dir(dir, false).map_err(|error| Error::io(dir, error, "a directory"))?;
     let (mut found, mut links) = (Vec::new(), 0);
     for entry in entries.iter().filter(|entry| temporary(&entry.name).is_none()) {
         let path = dir.join(&entry.name);
@@ -283,18 +288,19 @@ pub fn places_of(files: &Files, paths: &[PathBuf]) -> Vec<Place> {
             let mut places = HashMap::new();
             for place in found.places {
                 // Of two of one path, an index and a V1 file, the first counts, as for a walk.
-                places.entry(place.path.clone()).or_insert(place);
+                let name = dir_and_name(&place.path).1.to_owned();
+                places.entry(name).or_insert(place);
             }
             places
         })
     });
     let read = read.unwrap_or_default(); // nobody stops it
-    let known: HashMap<&Path, io::Result<HashMap<PathBuf, Place>>> =
+    let known: HashMap<&Path, io::Result<HashMap<OsString, Place>>> =
         dirs.into_iter().zip(read).collect();
     let of = |path: &PathBuf| {
         let (dir, name) = dir_and_name(path);
         let what = match known.get(dir) {
-            Some(Ok(places)) => match places.get(&dir.join(name)) {
+            Some(Ok(places)) => match places.get(name) {
                 Some(place) => return place.clone(),
                 None => What::Nothing,
             },
@@ -318,16 +324,16 @@ pub fn places_of(files: &Files, paths: &[PathBuf]) -> Vec<Place> {
 #[derive(Default)]
 struct Set {
     index: bool,
-    names: Vec<OsString>,
+    files: Vec<(OsString, Option<Stat>)>,
 }
 
 fn contents(files: &Files, dir: &Path) -> io::Result<Contents> {
     let files = &files.anew(); // so that its trouble is of this directory
     let mut found = Contents::default();
-    let mut sets: BTreeMap<PathBuf, Set> = BTreeMap::new();
+    let mut sets: BTreeMap<OsString, Set> = BTreeMap::new();
     let mut others = Vec::new();
     let there = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let mut entries = files.read_dir(there)?;
+    let mut entries = files.read_dir(there, true)?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     for entry in entries {
         let (name, kind) = (entry.name, entry.kind);
@@ -335,33 +341,35 @@ fn contents(files: &Files, dir: &Path) -> io::Result<Contents> {
         let linked = (kind == Kind::Link).then(|| files.look(&path)).flatten();
         let linked = linked.map(|stat| stat.kind);
         if let Some(reason) = temporary(&name) {
-            let own = iter::once(path.clone());
+            let own = iter::once((path.clone(), None));
             found.places.push(Place::of(path, What::Temporary(reason)).with_files(files, own));
         } else if kind == Kind::Dir {
             found.directories.push(path);
         } else if linked == Some(Kind::Dir) {
             found.links.push(path);
         } else if let Some(prefix) = prefix_of(&path) {
-            let set = sets.entry(prefix).or_default();
+            let set = sets.entry(dir_and_name(&prefix).1.to_owned()).or_default();
             set.index |= is_index(&name);
-            set.names.push(name);
+            set.files.push((name, entry.stat));
         } else if (kind == Kind::File || linked == Some(Kind::File)) && name != STATE_FILE {
             others.push(name);
         }
     }
-    for (prefix, set) in sets {
-        let data = set.names.iter().any(|name| !is_index(name) && !ends(name, ".meta"));
+    for (name, set) in sets {
+        let prefix = dir.join(name);
+        let data = set.files.iter().any(|(name, _)| !is_index(name) && !ends(name, ".meta"));
         let what = match set.index {
             true => What::Checkpoint(Located::Bundle(prefix.clone())),
             false if data => What::NoIndex,
             false => continue, // a graph by itself
         };
         let beside = dir.ends_with("variables").then(|| meta_beside(files, &prefix)).flatten();
-        let own = set.names.iter().map(|name| dir.join(name)).chain(beside);
+        let own = set.files.into_iter().map(|(name, stat)| (dir.join(name), stat));
+        let own = own.chain(beside.map(|path| (path, None)));
         found.places.push(Place::of(prefix, what).with_files(files, own));
     }
     for own in v1_in(files, dir, &others) {
-        let present: Vec<_> = own.present(&others).collect();
+        let present: Vec<_> = own.present(&others).map(|path| (path, None)).collect();
         let place = Place::of(own.prefix.clone(), What::Checkpoint(Located::V1(own)));
         found.places.push(place.with_files(files, present.into_iter()));
     }
@@ -395,6 +403,7 @@ impl Place {
     fn named(files: &Files, located: Located) -> Self {
         let path = located.prefix().to_owned();
         let there = [Some(index_path(&path)), meta_beside(files, &path)];
-        Self::of(path, What::Checkpoint(located)).with_files(files, there.into_iter().flatten())
+        Self::of(path, What::Checkpoint(located))
+            .with_files(files, there.into_iter().flatten().map(|path| (path, None)))
     }
 }
