@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -69,6 +70,41 @@ def test_listing(server: Behaviour, folder: Path, name: str) -> None:
     assert len(server.requests) <= 4, [(each.method, each.range) for each in server.requests]
     assert server.sent() <= size + ROOM
     assert not [each for each in server.requests if ".data-" in each.path]
+
+
+ASK = """
+import sys
+import tensorbundle as tb
+from tensorbundle import catalog
+
+url = sys.argv[1]
+ways = {
+    "an odd name": lambda ckpt: "\\0x" in ckpt,
+    "no name": lambda ckpt: ckpt.get("layer"),
+    "its names": list,
+    "shapes": tb.Checkpoint.shapes,
+    "dtypes": tb.Checkpoint.dtypes,
+    "infos": tb.Checkpoint.infos,
+    "variables": lambda ckpt: len(ckpt.variables),
+    "objects": lambda ckpt: ckpt.object_graph,
+    "columns": lambda ckpt: ckpt.to_arrow(),
+    "stats": lambda ckpt: ckpt.stats(names="layer_000000/*"),
+    "verify": lambda ckpt: ckpt.verify(),
+    "diff": lambda ckpt: tb.diff(ckpt, url, fast=True),
+    "rows": lambda ckpt: catalog.rows(url, "checkpoints"),
+}
+for name, way in ways.items():
+    way(tb.open(url))
+    print(name)
+"""
+
+
+def test_no_way_of_asking_waits_for_itself(server: Behaviour) -> None:
+    """Threads of the core ask Python, so whoever waits for them must have let go of it."""
+    command = [sys.executable, "-c", ASK, f"{server.url}/larger"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\n")[-2] == "rows"
 
 
 def test_one_tensor_of_many(server: Behaviour, folder: Path) -> None:
