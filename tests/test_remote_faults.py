@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,6 +215,45 @@ def test_an_answer_that_never_comes_whole(large: Path, what: Any) -> None:
         assert caught.value.filename == ckpt.index_path
         server.fault = None
         assert len(list(ckpt)) == 60_000  # it was not the last try
+
+
+WAITS = """
+import sys
+import tensorbundle as tb
+
+ckpt = tb.open(sys.argv[1])
+print("open", flush=True)
+try:
+    list(ckpt)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+def test_ctrl_c_while_an_answer_stands_still(large: Path) -> None:
+    with serve(large.parent) as server:
+        began, free = threading.Event(), threading.Event()
+
+        def stall(request: Request, handler: Any) -> None:
+            handler.give(request, handler.store.folder / "m.index", promise=100_000)
+            handler.wfile.flush()
+            began.set()
+            free.wait(60)
+            handler.close_connection = True
+
+        server.fault = Cut(1000, stall)
+        command = [sys.executable, "-c", WAITS, f"{server.url}/m"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            assert began.wait(60)
+            process.send_signal(signal.SIGINT)
+            try:
+                told, _ = process.communicate(timeout=30)
+            finally:
+                free.set()
+                process.kill()
+        assert told == "stopped\n"
 
 
 def test_a_large_index_without_ranges(large: Path) -> None:

@@ -86,10 +86,10 @@ pub(crate) fn places_of(
     py: Python<'_>,
     paths: Vec<PathBuf>,
     store: Option<Bound<'_, PyAny>>,
-) -> Places {
+) -> PyResult<Places> {
     let files = files(store);
-    let places = py.detach(|| core::places_of(&files, &paths));
-    Places(places, files.anew())
+    let places = watched(py, None, |watch| core::places_of(&files, &paths, watch))?;
+    Ok(Places(places.map_err(|_| stopped())?, files.anew()))
 }
 
 #[pymethods]

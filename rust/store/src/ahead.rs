@@ -8,11 +8,11 @@
 //! So blocks are worked on while the next are on the line. Of an index on this machine nothing is read ahead.
 
 use crate::index::Index;
+use crate::parallel::both;
 use crate::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use tensorbundle_wire::Fault;
 use tensorbundle_wire::table::Source;
 
@@ -37,10 +37,10 @@ struct Arrived {
 impl<'a> Ahead<'a> {
     /// Calls `work` while `range` is read, if the index is in a store. An error of that comes before what `work` made without
     /// those bytes.
-    pub(crate) fn with<T>(
+    pub(crate) fn with<T: Send>(
         index: &'a Index,
         range: Option<Range<u64>>,
-        work: impl FnOnce(&Self) -> T,
+        work: impl Fn(&Self) -> T + Sync,
     ) -> Result<T> {
         let file = match index {
             Index::File(file) if file.as_object().is_some() => Some(file),
@@ -59,21 +59,13 @@ impl<'a> Ahead<'a> {
             let _over = Over(&ahead);
             file.read_pieces(ahead.range.clone(), &mut |piece| ahead.take(piece))
         };
-        thread::scope(|scope| {
-            // Without a thread to be had, all is read before the work.
-            let reader = thread::Builder::new().spawn_scoped(scope, read);
-            if reader.is_err() {
-                read()?;
-            }
-            let made = {
-                let _enough = Enough(&ahead);
-                work(&ahead)
-            };
-            if let Ok(reader) = reader {
-                reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            }
-            Ok(made)
-        })
+        let work = || {
+            let _enough = Enough(&ahead);
+            work(&ahead)
+        };
+        // The calling thread asks the store: it is the one that hears of Ctrl-C.
+        let (made, result) = both(work, read);
+        result.map(|()| made)
     }
 
     fn arrived(&self) -> MutexGuard<'_, Arrived> {

@@ -257,7 +257,7 @@ impl Bundle {
 
     /// Calls `work` while all of an index in a store is read that lies between the blocks that were read already and its end:
     /// in one go, where a request for each block would take as long as many blocks do.
-    pub(crate) fn while_ahead<T>(&self, work: impl FnOnce(&Ahead<'_>) -> T) -> Result<T> {
+    pub(crate) fn while_ahead<T: Send>(&self, work: impl Fn(&Ahead<'_>) -> T + Sync) -> Result<T> {
         let index = self.table.source();
         let missing = |i: &usize| self.blocks.get(*i).is_none();
         let all = 0..self.table.block_count();

@@ -62,7 +62,8 @@ pub fn on_all_cores<T: Send>(
         }
         made
     };
-    let mut made = if bytes < SMALL && !files.is_remote() || jobs < 2 {
+    // Whoever asks a store is not the one who watches: it would not hear of Ctrl-C.
+    let mut made = if (bytes < SMALL || jobs < 2) && !files.is_remote() {
         run()
     } else {
         // Not for small work: it asks the system, which opens files to answer.

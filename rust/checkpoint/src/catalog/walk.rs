@@ -275,14 +275,18 @@ fn identity(files: &Files, dir: &Path) -> Option<PathBuf> {
     files.real(dir)
 }
 
-/// The places of these paths, as a walk finds them. Each directory is read once.
-pub fn places_of(files: &Files, paths: &[PathBuf]) -> Vec<Place> {
+/// The places of these paths, as a walk finds them. Each directory is read once. The error is that `watch` stopped it.
+pub fn places_of(
+    files: &Files,
+    paths: &[PathBuf],
+    watch: &mut Watch<'_>,
+) -> Result<Vec<Place>, Stopped> {
     let mut dirs: Vec<_> = paths.iter().map(|path| dir_and_name(path).0).collect();
     dirs.sort_unstable();
     dirs.dedup();
     // Work is counted in bytes there; a directory is worth a thread.
     let total = (dirs.len() as u64) << 20;
-    let read = on_all_cores(files, dirs.len(), total, &mut |_, _| true, |i, _| {
+    let read = on_all_cores(files, dirs.len(), total, &mut |_, _| watch(0, 0), |i, _| {
         let dir = dirs.get(i).copied().unwrap_or(Path::new(""));
         contents(files, dir).map(|found| {
             let mut places = HashMap::new();
@@ -293,8 +297,7 @@ pub fn places_of(files: &Files, paths: &[PathBuf]) -> Vec<Place> {
             }
             places
         })
-    });
-    let read = read.unwrap_or_default(); // nobody stops it
+    })?;
     let known: HashMap<&Path, io::Result<HashMap<OsString, Place>>> =
         dirs.into_iter().zip(read).collect();
     let of = |path: &PathBuf| {
@@ -317,7 +320,7 @@ pub fn places_of(files: &Files, paths: &[PathBuf]) -> Vec<Place> {
         };
         Place::of(path.clone(), what)
     };
-    paths.iter().map(of).collect()
+    Ok(paths.iter().map(of).collect())
 }
 
 /// The files of one prefix.
@@ -393,7 +396,8 @@ fn ends(name: &OsStr, end: &str) -> bool {
 impl Place {
     /// A root that is no directory: the checkpoint that it means.
     pub fn located(files: &Files, located: Located) -> Self {
-        match places_of(files, &[located.prefix().to_owned()]).pop() {
+        let found = places_of(files, &[located.prefix().to_owned()], &mut |_, _| true);
+        match found.unwrap_or_default().pop() {
             Some(place) if matches!(place.what, What::Checkpoint(_)) => place,
             _ => Self::named(files, located),
         }
