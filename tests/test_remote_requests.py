@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import tensorbundle as tb
+import writer
 from http_store import Behaviour, Request, serve
 from tensorbundle._remote import Store
 from tensorbundle._remote_kept import Kept
@@ -163,6 +164,48 @@ def test_slices(server: Behaviour, folder: Path) -> None:
     assert np.array_equal(rows, local["table"][490:510])
     assert server.sent() == 20 * 8 * 4 or server.sent() <= 20 * 8 * 4 + ROOM
     assert len(asked(server, ".data-")) == 1
+
+
+LARGE = """
+import sys
+import numpy as np
+import tensorbundle as tb
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+tb.open(sys.argv[1])["small"]
+before = peak()
+table = tb.open(sys.argv[1])["table"]
+after = peak()
+print(after - before, np.array_equal(table, tb.open(sys.argv[2])["table"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_a_large_partitioned_tensor_takes_its_memory_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = np.arange(80 << 20, dtype=np.float32).reshape(-1, 1 << 10)  # 320 MiB
+    bundle = Bundle(shards=2)
+    rows = len(table) // 8
+    slices = [[(i * rows, rows), (0, 1 << 10)] for i in range(8)]
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "raw_payload", lambda data: writer.Payload(data, 0))  # unverified
+        bundle.add_sliced("table", table, slices, shards=[i // 4 for i in range(8)])
+    bundle.add("small", np.float32(1))
+    bundle.write(tmp_path / "m")
+    with serve(tmp_path) as server:
+        command = [sys.executable, "-c", LARGE, f"{server.url}/m", str(tmp_path / "m")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        kilobytes, same = done.stdout.split()
+        assert same == "True"
+        assert int(kilobytes) < 1.7 * (320 << 10)
+        ranges = [each for each in asked(server, ".data-") if each is not None]
+        assert max(end - start for start, end in ranges) <= 4 << 20
+        assert sum(end - start for start, end in ranges) == table.nbytes + 4
 
 
 def test_chunks_merge_small_tensors(server: Behaviour) -> None:

@@ -31,8 +31,21 @@ pub(crate) struct Piece<'a> {
 /// Runs at least this long are read straight into place; shorter ones from a copy of the piece.
 const DIRECT: u64 = 64 << 10;
 
+/// Of a larger tensor in a store, long runs are read straight into place: there is no room for it twice.
+const ROOM: u64 = 64 << 20;
+
+/// Such runs are at least this long: worth a request of their own.
+const LONG: u64 = 1 << 20;
+
 /// Ranges of a store are not joined beyond this: several requests at once are faster.
 const MOST: u64 = 8 << 20;
+
+impl Piece<'_> {
+    /// Where in its shard some of its bytes lie.
+    fn lies(&self, within: Range<u64>) -> Range<u64> {
+        self.range.start + within.start..self.range.start + within.end
+    }
+}
 
 impl Bundle {
     /// The slices that hold what is wanted, held against the tensor and each other.
@@ -69,11 +82,15 @@ impl Bundle {
             Layout::Fixed { width, .. } => {
                 let width = width as u64;
                 // Of a store: neighbours with one request, several requests at once.
+                let long = if want.elements() * width > ROOM { LONG } else { u64::MAX };
                 let unread = pieces
                     .iter()
                     .filter(|piece| piece.checked.is_none() && piece.shard.is_remote());
-                let places = unread.filter_map(|piece| place(piece, &want, width));
-                let fetched = Fetched::at_once(places.collect(), MOST)?;
+                let short = unread.filter_map(|piece| {
+                    let (within, longest) = span(piece, &want, width)?;
+                    (longest < long).then(|| (piece.shard, piece.lies(within)))
+                });
+                let fetched = Fetched::at_once(short.collect(), MOST)?;
                 self.assemble(&pieces, &want, width, &fetched).map(Value::Raw)
             }
             _ => self.assemble_list(&pieces, &want).map(Value::List),
@@ -111,7 +128,7 @@ impl Bundle {
         let rows = want.len.first().copied().unwrap_or(1);
         let row = (len as u64).checked_div(rows).unwrap_or(0) as usize;
         let mut buffer = Buffer::zeroed(len).map_err(|e| self.no_memory(e))?;
-        for_bands(buffer.as_mut(), row, |first, band| {
+        for_bands(buffer.as_mut(), row, self.options().files.requests(), |first, band| {
             let mut part = want.clone();
             if let (Some(start), Some(len)) = (part.start.first_mut(), part.len.first_mut()) {
                 *start += first;
@@ -185,8 +202,8 @@ pub(crate) fn place<'a>(
     want: &Region,
     width: u64,
 ) -> Option<(&'a Shard, Range<u64>)> {
-    let (span, _) = span(piece, want, width)?;
-    Some((piece.shard, piece.range.start + span.start..piece.range.start + span.end))
+    let (within, _) = span(piece, want, width)?;
+    Some((piece.shard, piece.lies(within)))
 }
 
 /// Copies what `want` holds of a piece to its places in `out`.
@@ -202,7 +219,7 @@ pub(crate) fn copy_piece(
         return Ok(());
     };
     let start = piece.range.start;
-    let span = start + first..start + last;
+    let span = piece.lies(first..last);
     let read;
     let there = match &piece.checked {
         Some(bytes) => bytes.get(first as usize..last as usize),
