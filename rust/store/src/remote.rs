@@ -33,7 +33,7 @@ pub(crate) const INDEX_PART: usize = 8 << 20;
 pub(crate) const GAP: u64 = 64 << 10;
 
 /// So many parts of a range, or of a tensor, are fetched at once.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 6;
 
 /// So many windows at most: those of reads that run at once, each of which releases its own.
 const WINDOWS: usize = 4;
