@@ -313,8 +313,8 @@ class Checkpoint(Mapping[str, "npt.NDArray[Any]"]):
             max_bytes: of a piece, at most; at least 16, an element. At any moment twice as much is
                 read and not yet handed out, at most; of a store, whose large tensors come in pieces
                 of half of it, three times as much where many tensors are nearly as large, and what
-                is on its way. Of mapped files it is views, as of :meth:`read`,
-                and their pages are brought in; a file that was cut short is an error then.
+                is on its way. Of mapped files it is views, as of :meth:`read`, and their pages are
+                brought in; a file that was cut short is an error then.
             names: only these tensors; in any order, and each comes once.
             read_ahead: read in threads of their own what comes next. They end with the iteration,
                 also with one that is broken off (at the latest when the iterator is closed or

@@ -170,8 +170,9 @@ class Store:
 
     def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
         """The same as it arrives. What breaks off goes on where it did."""
-        if self._here(path, version) is not None:
-            yield self.read(path, version, start, end)
+        here = self._here(path, version)
+        if here is not None:
+            yield bytes(here[start:end])
             return
         arriving: Iterator[bytes] | None = None
 

@@ -114,7 +114,24 @@ def check_part(response: aiohttp.ClientResponse, start: int, end: int) -> None:
     )
 
 
-async def piece_of(read: Callable[[int], Awaitable[bytes]]) -> bytes:
+def arriving(
+    sync: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any],
+    read: Callable[[int], Awaitable[bytes]],
+    close: Callable[[], object],
+) -> Iterator[bytes]:
+    """The pieces of an answer; ``sync`` runs coroutines where the connection is."""
+
+    async def end() -> None:
+        close()
+
+    try:
+        while piece := sync(lambda: _piece_of(read)):
+            yield piece
+    finally:
+        sync(end)
+
+
+async def _piece_of(read: Callable[[int], Awaitable[bytes]]) -> bytes:
     """The next piece of an answer that gives as much as it has; less of it is at its end."""
     parts: list[bytes] = []
     room = PIECE
@@ -122,20 +139,3 @@ async def piece_of(read: Callable[[int], Awaitable[bytes]]) -> bytes:
         parts.append(some)
         room -= len(some)
     return b"".join(parts)
-
-
-def arriving(
-    sync: Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any],
-    ask: Callable[[], Coroutine[Any, Any, aiohttp.ClientResponse]],
-) -> Iterator[bytes]:
-    """The pieces of an answer; ``sync`` runs coroutines where the connection is."""
-    response = sync(ask)
-
-    async def end() -> None:
-        response.release()
-
-    try:
-        while piece := sync(lambda: piece_of(response.content.read)):
-            yield piece
-    finally:
-        sync(end)

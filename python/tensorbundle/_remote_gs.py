@@ -74,20 +74,13 @@ class Gs(Fsspec):
         return self._sync(read)
 
     def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
-        now = None
-
-        async def answer() -> aiohttp.ClientResponse:
-            nonlocal now
-            response, now = await self._part(path, version, start, end)
-            return response
-
-        coming = arriving(self._sync, answer)
-        first = next(coming, b"")
-        if now is None:  # nothing goes on before it is known of what it is
-            first += b"".join(coming)
-            hold(version, self._sync(lambda: self._object(path)).version)
-        yield first
-        yield from coming
+        response, now = self._sync(lambda: self._part(path, version, start, end))
+        coming = arriving(self._sync, response.content.read, response.release)
+        if now is not None:
+            return coming
+        whole = b"".join(coming)  # nothing goes on before it is known of what it is
+        hold(version, self._sync(lambda: self._object(path)).version)
+        return iter([whole])
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         async def fetch() -> None:

@@ -68,23 +68,19 @@ class Http:
         return [*entries.values()]
 
     def read(self, path: str, version: str | None, start: int, end: int) -> bytes:
-        return self._sync(lambda: self._read(path, version, start, end))
+        async def read() -> bytes:
+            async with await self._part(path, version, start, end) as response:
+                return bytes(await response.read())
+
+        return self._sync(read)
 
     def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
-        async def answer() -> aiohttp.ClientResponse:
-            response = await self._range(path, start, end).__aenter__()
-            try:
-                _hold_part(response, version, start, end)
-            except BaseException:
-                response.release()
-                raise
-            return response
-
-        yield from arriving(self._sync, answer)
+        response = self._sync(lambda: self._part(path, version, start, end))
+        return arriving(self._sync, response.content.read, response.release)
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         async def fetch() -> None:
-            async with self._get(path, {}) as response:
+            async with await self._get(path, {}) as response:
                 check(response)
                 _hold(response, version, length(response))
                 async for part in response.content.iter_chunked(1 << 20):
@@ -96,8 +92,31 @@ class Http:
 
     # Requests.
 
-    def _get(self, path: str, headers: Mapping[str, str], method: str = "GET") -> _Request:
-        return _Request(self._fs, path, headers, method)
+    async def _get(
+        self, path: str, headers: Mapping[str, str], method: str = "GET"
+    ) -> aiohttp.ClientResponse:
+        session: aiohttp.ClientSession = await self._fs.set_session()
+        options: dict[str, Any] = dict(self._fs.kwargs)
+        own = dict(options.pop("headers", None) or {})
+        # A packed answer has other bytes and another length.
+        own.update({"Accept-Encoding": "identity", **headers})
+        options.setdefault("timeout", patience())
+        options.setdefault("allow_redirects", True)
+        return await session.request(method, self._fs.encode_url(path), headers=own, **options)
+
+    async def _part(
+        self, path: str, version: str | None, start: int, end: int
+    ) -> aiohttp.ClientResponse:
+        """The answer with a part of a file."""
+        response = await self._get(path, {"Range": f"bytes={start}-{end - 1}"})
+        try:
+            check(response, of_version=True)
+            _hold(response, version, size_of(response))
+            check_part(response, start, end)
+        except BaseException:
+            response.release()
+            raise
+        return response
 
     def _sync(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         import aiohttp
@@ -122,14 +141,14 @@ class Http:
         bare = path.partition("?")[0]
         if bare.endswith("/"):  # by its name, also where the server does not list it
             return Info(bare.rstrip("/").rpartition("/")[2], True, 0, 0, None)
-        async with self._get(path, {}, "HEAD") as response:
+        async with await self._get(path, {}, "HEAD") as response:
             if response.status in BUSY or response.status in (404, 410):
                 check(response)
             size = length(response)
             if response.status == 200 and size is not None:
                 return _info(response, size)
         # Some refuse HEAD, or do not say how long the file is.
-        async with self._get(path, {"Range": "bytes=0-0"}) as response:
+        async with await self._get(path, {"Range": "bytes=0-0"}) as response:
             whole = total(response)
             if response.status == 416 and whole is not None:
                 return _info(response, whole)
@@ -138,45 +157,6 @@ class Http:
             if size is None and not str(response.url.path).endswith("/"):
                 raise OSError(5, "the server does not say how many bytes the file has")
             return _info(response, size or 0)
-
-    def _range(self, path: str, start: int, end: int) -> _Request:
-        return self._get(path, {"Range": f"bytes={start}-{end - 1}"})
-
-    async def _read(self, path: str, version: str | None, start: int, end: int) -> bytes:
-        async with self._range(path, start, end) as response:
-            _hold_part(response, version, start, end)
-            return bytes(await response.read())
-
-
-class _Request:
-    """A request on the file system's session, for ``async with``."""
-
-    def __init__(self, fs: Any, path: str, headers: Mapping[str, str], method: str) -> None:
-        self._fs, self._path, self._headers, self._method = fs, path, headers, method
-        self._response: Any = None
-
-    async def __aenter__(self) -> aiohttp.ClientResponse:
-        session = await self._fs.set_session()
-        options: dict[str, Any] = dict(self._fs.kwargs)
-        own = dict(options.pop("headers", None) or {})
-        # A packed answer has other bytes and another length.
-        own.update({"Accept-Encoding": "identity", **self._headers})
-        options.setdefault("timeout", patience())
-        url = self._fs.encode_url(self._path)
-        options.setdefault("allow_redirects", True)
-        self._response = await session.request(self._method, url, headers=own, **options)
-        response: aiohttp.ClientResponse = self._response
-        return response
-
-    async def __aexit__(self, *exc: object) -> None:
-        self._response.release()
-
-
-def _hold_part(response: aiohttp.ClientResponse, version: str | None, start: int, end: int) -> None:
-    """Raises what keeps an answer from being the bytes that were asked for."""
-    check(response, of_version=True)
-    _hold(response, version, size_of(response))
-    check_part(response, start, end)
 
 
 def _version(response: aiohttp.ClientResponse, size: int | None) -> str | None:

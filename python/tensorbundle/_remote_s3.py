@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ._remote import ReplacedError
-from ._remote_answers import piece_of
+from ._remote_answers import arriving
 from ._remote_backends import Fsspec, hold, version_of
 
 if TYPE_CHECKING:
@@ -37,11 +37,7 @@ class S3(Fsspec):
 
     def pieces(self, path: str, version: str | None, start: int, end: int) -> Iterator[bytes]:
         body = self._sync(lambda: self._get(path, version, start, end))["Body"]
-        try:
-            while piece := self._sync(lambda: piece_of(body.read)):
-                yield piece
-        finally:
-            self._fs.loop.call_soon_threadsafe(body.close)
+        return arriving(self._sync, body.read, body.close)
 
     def fetch(self, path: str, version: str | None, into: Any) -> None:
         async def fetch() -> None:
