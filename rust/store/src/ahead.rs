@@ -159,6 +159,8 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
 
     const LEN: u64 = 1000;
 
@@ -170,6 +172,8 @@ mod tests {
     struct InPieces {
         size: usize,
         ends: Option<(usize, bool)>,
+        /// Before the next piece.
+        delay: Duration,
         asked: AtomicUsize,
     }
 
@@ -195,20 +199,24 @@ mod tests {
             let given = pieces.into_iter().take(last).map(Ok).chain(end);
             Box::new(given.inspect(|_| {
                 self.asked.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(self.delay);
             }))
         }
     }
 
-    fn index(size: usize, ends: Option<(usize, bool)>) -> (Index, Arc<InPieces>) {
-        let store = Arc::new(InPieces { size, ends, asked: AtomicUsize::new(0) });
+    fn index(size: usize, ends: Option<(usize, bool)>) -> Index {
+        of(&Arc::new(InPieces { size, ends, delay: Duration::ZERO, asked: AtomicUsize::new(0) }))
+    }
+
+    fn of(store: &Arc<InPieces>) -> Index {
         let files = Files::remote(store.clone());
-        (Index::File(File::open(&files, Path::new("s://x.index")).unwrap().held()), store)
+        Index::File(File::open(&files, Path::new("s://x.index")).unwrap().held())
     }
 
     #[test]
     fn bytes_are_waited_for() {
         for size in [1, 7, 100, 899, 900, 5000] {
-            let (index, _) = index(size, None);
+            let index = index(size, None);
             let seen = Ahead::with(&index, Some(50..950), |ahead| {
                 let ranges = [(900, 50), (50, 1), (50, 900), (93, 14), (0, 60), (940, 60), (51, 0)];
                 ranges.map(|(start, len)| {
@@ -225,7 +233,7 @@ mod tests {
         for (error, text) in
             [(false, "the store gave 300 bytes, want 900"), (true, "the line is cut")]
         {
-            let (index, _) = index(100, Some((3, error)));
+            let index = index(100, Some((3, error)));
             let read = Ahead::with(&index, Some(50..950), |ahead| {
                 assert_eq!(ahead.read(340, 10).unwrap().len(), 10);
                 let lost = ahead.read(340, 11).unwrap_err().to_string();
@@ -238,10 +246,12 @@ mod tests {
 
     #[test]
     fn what_nobody_wants_is_not_read() {
-        let (index, store) = index(1, None);
+        let (delay, asked) = (Duration::from_millis(2), AtomicUsize::new(0));
+        let store = Arc::new(InPieces { size: 1, ends: None, delay, asked });
+        let index = of(&store);
         let first = Ahead::with(&index, Some(0..LEN), |ahead| ahead.read(0, 1).unwrap());
         assert_eq!(first.unwrap(), [0].as_slice());
-        assert!(store.asked.load(Ordering::Relaxed) >= 1);
+        assert!(store.asked.load(Ordering::Relaxed) < LEN as usize, "it went on to the end");
         assert_eq!(
             Ahead::with(&index, None, |ahead| ahead.read(999, 1).unwrap()).unwrap()[0],
             byte(999)

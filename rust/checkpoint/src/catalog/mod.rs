@@ -3,6 +3,7 @@
 //! ```text
 //! walk        directories: what of the files in them are checkpoints, and the sizes and times of those
 //! scan        one of them: its rows, whatever is wrong with it
+//! sound       whether it looks sound, by its index and the sizes of its shards
 //! values      what the values of its tensors are like, if that is asked for
 //! columns     the tables that rows go into: checkpoints, findings (tensors: see `arrow`)
 //! ```
@@ -11,6 +12,7 @@
 
 mod columns;
 mod scan;
+mod sound;
 mod values;
 mod walk;
 

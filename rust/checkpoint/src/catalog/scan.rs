@@ -10,17 +10,16 @@
 //! What looks wrong is looked at by `verify`, so that a finding is the same sentence there and here.
 
 use super::columns::{Facts, Tables, Wrong, path_text};
+use super::sound::sound;
 use super::values::Values;
 use super::walk::{Place, Stamp, What};
 use crate::arrow::{Roles, Table, signed, text};
-use crate::locate::Located;
 use crate::meta_file::open_meta_graph;
 use crate::object_graph::OBJECT_GRAPH;
 use crate::variables::join;
 use crate::verify::verify;
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tensorbundle_store::{
     Error, Files, Finding, FindingKind, Format, Listing, Options, Result, Stopped, Tensors, Watch,
@@ -191,14 +190,10 @@ impl Tables {
             (facts.nan, facts.inf) = (Some(nan), Some(inf));
         }
         // What is damaged was told before, and in full.
-        if let Some(error) = values.error.take().filter(|_| facts.status == "ok") {
-            facts.status = "damaged";
-            facts.reason = Some(error.to_string());
-            facts.not_read(&error);
-            self.wrong(&facts.path, &wrong(&Finding::new(FindingKind::Unreadable, error)));
-        }
         let files = &tensors.options().files;
-        if let Some(error) = files.trouble().err().filter(|_| facts.status == "ok") {
+        if let Some(error) = values.error.take().or_else(|| files.trouble().err())
+            && facts.status == "ok"
+        {
             facts.status = "damaged";
             facts.reason = Some(error.to_string());
             facts.not_read(&error);
@@ -295,50 +290,6 @@ impl Tables {
     }
 }
 
-/// An open checkpoint whose index is whole, and whose shards are as long as it says; `None` if they are not.
-fn sound(files: &Files, located: &Located, place: &Place) -> Result<Option<Tensors>> {
-    let tensors = located.open(Options { files: files.clone(), mmap: false, verify: false })?;
-    let listing = tensors.listing()?;
-    if tensors.format() == Format::V1 {
-        return Ok(Some(tensors));
-    }
-    let mut ends: HashMap<i32, i64> = HashMap::new();
-    let mut raise = |(shard, end): (i32, i64)| {
-        let highest = ends.entry(shard).or_default();
-        *highest = end.max(*highest);
-    };
-    let mut lost = false;
-    // Neighbours are mostly of one shard.
-    let mut run: Option<(i32, i64)> = None;
-    for row in (0..listing.len()).filter_map(|i| listing.row(i)) {
-        let mut needs = |shard: i32, offset: i64, size: i64| {
-            let end = offset.saturating_add(size);
-            match &mut run {
-                Some((own, highest)) if *own == shard => *highest = end.max(*highest),
-                _ => run.replace((shard, end)).into_iter().for_each(&mut raise),
-            }
-        };
-        if row.parts.is_empty() {
-            needs(row.shard, row.offset, row.size);
-        }
-        for part in row.parts {
-            match &part.entry {
-                Some(entry) => needs(entry.shard, entry.offset, entry.size),
-                None => lost = true,
-            }
-        }
-    }
-    run.into_iter().for_each(raise);
-    let long_enough = |(&shard, &end): (&i32, &i64)| {
-        let path = u32::try_from(shard).ok().map(|shard| tensors.shard_path(shard));
-        let path = path.as_deref().map(Path::as_os_str);
-        let stamp = place.stamps.iter().find(|stamp| Some(stamp.path.as_os_str()) == path);
-        stamp.is_some_and(|stamp| i64::try_from(stamp.size).is_ok_and(|size| size >= end))
-    };
-    let whole = !lost && ends.iter().all(long_enough);
-    Ok(whole.then_some(tensors))
-}
-
 impl Facts {
     fn of(place: &Place, options: &ScanOptions) -> Self {
         let (dir, name) = dir_and_name(&place.path);
@@ -358,9 +309,7 @@ impl Facts {
             ..Self::default()
         }
     }
-}
 
-impl Facts {
     /// What a system or a store did not give says nothing of the files: without a signature the next run reads them again.
     fn not_read(&mut self, error: &Error) {
         if matches!(error, Error::Io { .. }) {

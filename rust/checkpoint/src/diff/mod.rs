@@ -4,6 +4,7 @@
 //! pairs        names of A and of B side by side: both are sorted, so one pass joins them
 //! entries      what the index alone says of a pair: types, shapes, checksums
 //! values       what the elements say, with all cores
+//! turns        what of that is done in one go, and by one worker in one turn
 //! figures      two runs of elements held against each other
 //! ```
 //!
@@ -15,6 +16,7 @@ mod figures;
 mod pairs;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod values;
 
 pub use figures::{Figures, Tolerance};

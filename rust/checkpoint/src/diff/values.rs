@@ -4,52 +4,21 @@
 //! are held against each other at once. If a tensor changed, the products that its cosine lacks are made of the stretches that
 //! did not: so what is equal costs a comparison of memory, and everything else is read once, or twice where it is equal.
 //!
-//! One worker takes small ones together until that is worth a turn; of stores, those that lie together on each side that is in
-//! one, so that a turn is one request there.
-//!
 //! Tensors of V1 checkpoints, strings and variants are read whole, each by one core.
 
 use super::figures::{self, Figures, Tolerance};
+use super::turns::{Job, STRETCH, Two, job_bytes, turns, wanted};
 use super::{Diff, Kind, Row};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tensorbundle_store::{
-    Error, Fetched, Files, Format, Listing, ReadOptions, Result, Run, Scratch, Stopped, Stretches,
+    Error, Fetched, Files, Format, Listing, ReadOptions, Result, Scratch, Stopped, Stretches,
     Tensors, Value, Watch, Worker, cut, on_all_cores,
 };
 use tensorbundle_wire::bundle::{ByteOrder, elements};
 use tensorbundle_wire::dtype::{DataType, Layout};
 use tensorbundle_wire::{Fault, limits};
-
-/// How many bytes of each side are looked at in one go.
-const STRETCH: u64 = 1 << 20;
-
-/// Two tensors of one name, type and shape.
-struct Two<'a> {
-    /// Its place among the rows of the difference.
-    at: usize,
-    name: [&'a [u8]; 2],
-    dtype: DataType,
-    dims: &'a [u64],
-    width: u64,
-    /// What both have in bytes.
-    bytes: u64,
-    /// Where they begin in the files.
-    place: [(i32, i64); 2],
-    /// Ready to be looked at, unless both are to be read whole.
-    open: Option<[Stretches<'a>; 2]>,
-}
-
-/// What is done in one go.
-enum Job {
-    /// A stretch of the two with this number.
-    Stretch(usize, Range<u64>),
-    /// All of it.
-    Whole(usize),
-    /// The checksums of both.
-    Verify(usize),
-}
 
 /// What came of it.
 enum Made {
@@ -251,58 +220,6 @@ fn two<'a>(
 
 fn stretches(two: &Two<'_>) -> impl Iterator<Item = Range<u64>> + use<> {
     cut(two.dims, (STRETCH / two.width.max(1)).max(1))
-}
-
-fn job_bytes(job: &Job, twos: &[Two<'_>]) -> u64 {
-    match job {
-        Job::Stretch(i, stretch) => {
-            let width = twos.get(*i).map_or(0, |two| two.width);
-            (stretch.end - stretch.start).saturating_mul(width).saturating_mul(2)
-        }
-        Job::Whole(_) | Job::Verify(_) => 0,
-    }
-}
-
-/// The stretch of two tensors that a job looks at.
-fn wanted<'t, 'a>(job: &Job, twos: &'t [Two<'a>]) -> Option<(&'t [Stretches<'a>; 2], Range<u64>)> {
-    match job {
-        Job::Stretch(i, stretch) => Some((twos.get(*i)?.open.as_ref()?, stretch.clone())),
-        Job::Verify(i) => {
-            let two = twos.get(*i)?;
-            Some((two.open.as_ref()?, 0..elements(two.dims)))
-        }
-        Job::Whole(_) => None,
-    }
-}
-
-/// Jobs that one worker does in one turn.
-fn turns(jobs: &[Job], twos: &[Two<'_>], remote: bool) -> Vec<Range<usize>> {
-    let mut turns: Vec<Range<usize>> = Vec::new();
-    let mut bytes = 0;
-    let mut last: Option<[Run<'_>; 2]> = None;
-    for (at, job) in jobs.iter().enumerate() {
-        let wanted = wanted(job, twos).filter(|_| remote);
-        let runs = wanted.map(|([a, b], stretch)| [Run::of(a, &stretch), Run::of(b, &stretch)]);
-        let joined = match (&last, &runs) {
-            (Some([a, b]), Some([c, d])) => a.with(c).zip(b.with(d)).map(<[_; 2]>::from),
-            _ => None,
-        };
-        let goes_on = if remote { joined.is_some() } else { bytes < STRETCH };
-        match turns.last_mut().filter(|_| goes_on) {
-            Some(turn) => turn.end = at + 1,
-            None => {
-                turns.push(at..at + 1);
-                bytes = 0;
-            }
-        }
-        bytes += match job {
-            Job::Stretch(..) => job_bytes(job, twos),
-            Job::Verify(i) => twos.get(*i).map_or(0, |two| two.bytes),
-            Job::Whole(_) => STRETCH,
-        };
-        last = joined.or(runs);
-    }
-    turns
 }
 
 /// Does all jobs, and gives what came of each, in their order; the first that failed, if one did.
